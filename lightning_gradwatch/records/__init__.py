@@ -1,0 +1,28 @@
+"""The nouns: frozen records that flow between the verbs.  Plain Python, no torch, all of them JSON.
+
+``Frame`` (one measured step) holds ``Ledger``s of ``Segment``s and ``ParameterReading``s; ``Finding`` holds ``Cause``s
+and ``Remedy`` advices; ``Event`` says what was done; ``Anatomy`` says what the network is made of.
+"""
+
+from lightning_gradwatch.records.anatomy import Anatomy, Layer
+from lightning_gradwatch.records.event import Event
+from lightning_gradwatch.records.finding import Cause, CauseKind, Finding, Kind, Quantity, Remedy, Severity
+from lightning_gradwatch.records.frame import Frame, Ledger, Operation, ParameterReading, Segment
+
+__all__ = [
+    "Anatomy",
+    "Cause",
+    "CauseKind",
+    "Event",
+    "Finding",
+    "Frame",
+    "Kind",
+    "Layer",
+    "Ledger",
+    "Operation",
+    "ParameterReading",
+    "Quantity",
+    "Remedy",
+    "Segment",
+    "Severity",
+]

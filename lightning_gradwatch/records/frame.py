@@ -1,0 +1,113 @@
+"""What was measured on one step.
+
+All gradient sizes are true sizes: unscaled, undivided by the loss scale, and in decades (log10) where they can be tiny.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """One kind of operation inside a segment."""
+
+    name: str  # the autograd node's name without its suffix: "Sigmoid", "Addmm", "Convolution"
+    family: str  # "activation", "linear", "norm", "pool", "recurrent", "attention", "loss", "shape", "other"
+    share: float  # of the segment's operations, 0..1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segment:
+    """A stretch of the backward pass between two nodes that every path to the target layer passes."""
+
+    label: str  # for people: "net.3 (Linear)", "Sigmoid after net.3"
+    layer: str  # the module whose output this stretch acts on, as named_modules() says it; "" where unknown
+    modules: tuple[str, ...]  # the modules whose parameters this stretch uses
+    operations: tuple[Operation, ...]  # biggest share first
+    family: str  # that of its operations; "block" for several paths or several families
+    decades: float  # log10 of gradient norm behind over gradient norm before: negative = lost
+    position: float  # 0 at the loss .. 1 at the target layer
+    slope: float | None = None  # mean |slope| of the activation over its largest possible slope
+    dead: float | None = None  # share of its units that are zero for the whole batch
+    reused: bool = False  # its parameters are used again elsewhere (weight sharing, recurrence)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ledger:
+    """Decades of gradient that every stretch of one backward pass loses or gains, loss first, target layer last.
+
+    The sum over ``segments`` is exactly ``end - start``: nothing is estimated.
+    """
+
+    name: str  # "loss", or "loss[1]" for the second backward of a step
+    target: str  # the parameter whose layer ends the ledger
+    segments: tuple[Segment, ...]
+    start: float  # log10 of the gradient norm that enters the first segment
+    end: float  # log10 of the gradient norm that arrives at the target layer's output
+
+    @property
+    def decades(self) -> float:
+        """Decades from the loss to the target layer; negative = lost."""
+        return math.fsum(segment.decades for segment in self.segments)
+
+    @property
+    def head(self) -> int:
+        """Index of the first segment, seen from the loss, that uses parameters: what lies before belongs to the loss."""
+        return next((i for i, segment in enumerate(self.segments) if segment.modules), len(self.segments))
+
+    @property
+    def body(self) -> tuple[Segment, ...]:
+        """The segments from the head's output down to the target layer's output."""
+        return self.segments[self.head :]
+
+    def by_family(self) -> dict[str, float]:
+        """Decades by family of operation, from the loss on: the ledger's summary table."""
+        sums: dict[str, list[float]] = {}
+        for segment in self.segments:
+            sums.setdefault(segment.family, []).append(segment.decades)
+        return {family: math.fsum(values) for family, values in sums.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParameterReading:
+    """The gradient and the update of one parameter tensor on one step."""
+
+    name: str
+    size: int  # number of elements
+    optimizer: int  # index of the optimizer that owns it
+    norm: float | None  # L2 of the true gradient; None: the parameter got no gradient at all
+    rms: float | None  # norm / sqrt(size)
+    max: float | None  # largest absolute value
+    zeros: float | None  # share of elements that are exactly 0
+    nonfinite: int = 0  # number of elements that are inf or nan
+    update: float | None = None  # ||weights after - weights before|| / ||weights before||; None: not measured
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frame:
+    """One measured step."""
+
+    step: int  # the x axis of the user's own loss curve
+    global_step: int  # trainer.global_step when the step began
+    epoch: int
+    batch: int  # index of the batch within its epoch
+    loss: float | None  # the user's loss, unscaled; None: there was none
+    rates: tuple[float, ...] = ()  # learning rate of every parameter group, all optimizers in order
+    rate_scale: float = 1.0  # what on_vanishing="decay_lr" multiplies them by
+    loss_scale: float = 1.0  # of the AMP scaler
+    skipped: bool = False  # the AMP scaler skipped this step: its infinities are not news
+    ledgers: tuple[Ledger, ...] = ()
+    parameters: tuple[ParameterReading, ...] = ()
+
+    @property
+    def norm(self) -> float | None:
+        """L2 norm of the gradient of everything measured on this step; None: no gradient."""
+        norms = [reading.norm for reading in self.parameters if reading.norm is not None]
+        return math.hypot(*norms) if norms else None
+
+    @property
+    def moved(self) -> bool:
+        """Whether the weights really moved on this step."""
+        return not self.skipped and any(reading.update for reading in self.parameters)
