@@ -8,6 +8,7 @@ from lightning_gradwatch.records.anatomy import Anatomy, Layer
 from lightning_gradwatch.records.event import Event
 from lightning_gradwatch.records.finding import Cause, CauseKind, Finding, Kind, Quantity, Remedy, Severity
 from lightning_gradwatch.records.frame import Frame, Ledger, Operation, ParameterReading, Segment
+from lightning_gradwatch.records.profile import LayerProfile, profile
 
 __all__ = [
     "Anatomy",
@@ -18,6 +19,7 @@ __all__ = [
     "Frame",
     "Kind",
     "Layer",
+    "LayerProfile",
     "Ledger",
     "Operation",
     "ParameterReading",
@@ -25,4 +27,5 @@ __all__ = [
     "Remedy",
     "Segment",
     "Severity",
+    "profile",
 ]

@@ -42,7 +42,8 @@ class Ledger:
     """
 
     name: str  # "loss", or "loss[1]" for the second backward of a step
-    target: str  # the parameter whose layer ends the ledger
+    target: str  # the parameter whose layer ends the ledger: "net.0.weight"
+    target_layer: str  # that layer, as named_modules() says it: "net.0"
     segments: tuple[Segment, ...]
     start: float  # log10 of the gradient norm that enters the first segment
     end: float  # log10 of the gradient norm that arrives at the target layer's output
