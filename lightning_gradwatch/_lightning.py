@@ -1,0 +1,156 @@
+"""Everything that depends on how Lightning is built: both namespaces, and the trainer's private corners.
+
+Nothing else in this package imports Lightning or touches an underscore of a trainer, so that a new Lightning version is
+one file to look at.  Every function takes a trainer of either namespace and asks it, never ``isinstance``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from types import ModuleType
+from typing import Any
+
+from lightning_gradwatch.errors import MissingExtra, WrongArgument
+
+NAMESPACES = ("lightning.pytorch", "pytorch_lightning")
+
+
+def namespace(name: str | None = None) -> ModuleType:
+    """The Lightning to build on: the one named, else the first that is installed.
+
+    Raises:
+        WrongArgument: the name is not one of Lightning's two.
+        MissingExtra: it, or either, is not installed.
+    """
+    if name is not None and name not in NAMESPACES:
+        raise WrongArgument("namespace", "the name of a Lightning package", name, NAMESPACES)
+    for candidate in NAMESPACES if name is None else (name,):
+        module = _import(candidate)
+        if module is not None:
+            return module
+    raise _no_lightning()
+
+
+def callback_bases() -> tuple[type, ...]:
+    """The ``Callback`` class of every Lightning that is installed: one class that is a callback in both.
+
+    Raises:
+        MissingExtra: neither is installed.
+    """
+    modules = [module for module in map(_import, NAMESPACES) if module is not None]
+    if not modules:
+        raise _no_lightning()
+    return tuple(dict.fromkeys(module.Callback for module in modules))
+
+
+def _import(name: str) -> ModuleType | None:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name not in (name, name.split(".")[0]):  # a broken install is not an absent one
+            raise
+        return None
+
+
+def _no_lightning() -> ImportError:
+    return MissingExtra("pytorch-lightning", "GradWatch", "lightning")
+
+
+# --- scale: what stands between the user's loss and the numbers that torch holds -------------------------------------
+
+
+def loss_scale(trainer: Any) -> float:
+    """What AMP's gradient scaler multiplies the loss by; 1 without one."""
+    scaler = _scaler(trainer)
+    return float(scaler.get_scale()) if scaler is not None else 1.0
+
+
+def gradient_scale(trainer: Any, optimizer: Any) -> float:
+    """What to divide this optimizer's gradients by to get the true ones, inside ``on_before_optimizer_step``.
+
+    Fused optimizers unscale inside their own kernel, so that their gradients are still scaled here.
+    """
+    scaler = _scaler(trainer)
+    if scaler is None:
+        return 1.0
+    stage = scaler._per_optimizer_states[id(unwrapped(optimizer))]["stage"]
+    return 1.0 if stage.name == "UNSCALED" else float(scaler.get_scale())
+
+
+def has_scaler(trainer: Any) -> bool:
+    """Whether a gradient scaler may skip steps in this fit."""
+    return _scaler(trainer) is not None
+
+
+def _scaler(trainer: Any) -> Any:
+    plugin = getattr(getattr(trainer, "strategy", None), "precision_plugin", None)
+    scaler = getattr(plugin, "scaler", None)
+    return scaler if scaler is not None and scaler.is_enabled() else None
+
+
+def loss_node(trainer: Any, module: Any, loss: Any) -> Any | None:
+    """The autograd node of the user's own loss, below Lightning's multiplication and division; None: it has none.
+
+    Lightning hands over ``loss / accumulate_grad_batches`` (always, also by 1, except in manual optimisation) and AMP
+    multiplies that by the loss scale.
+    """
+    node = loss.grad_fn
+    if node is not None and _scaler(trainer) is not None and node.name().startswith("MulBackward"):
+        node = node.next_functions[0][0]
+    if node is not None and module.automatic_optimization and node.name().startswith("DivBackward"):
+        node = node.next_functions[0][0]
+    return node
+
+
+def loss_value(trainer: Any, module: Any, loss: Any) -> Any:
+    """The user's own loss as a 0-d tensor, from the scaled and divided one that ``on_before_backward`` is handed."""
+    value = loss.detach().float().sum() / loss_scale(trainer)
+    return value * trainer.accumulate_grad_batches if module.automatic_optimization else value
+
+
+# --- time: which step this is, and whether it is a real one -----------------------------------------------------------
+
+
+def step_of(trainer: Any) -> int:
+    """The x axis of a loss that the user logs; the same in all hooks of one batch."""
+    return int(trainer.fit_loop.epoch_loop._batches_that_stepped)
+
+
+def completes_window(trainer: Any, module: Any) -> bool:
+    """Whether this micro-batch is the last of its accumulation window, after which the optimizer steps."""
+    return not module.automatic_optimization or not trainer.fit_loop._should_accumulate()
+
+
+def is_last_step(trainer: Any) -> bool:
+    """Whether the fit is known to end with this batch."""
+    if 0 <= trainer.max_steps <= trainer.global_step + 1:
+        return True
+    last_epoch = trainer.max_epochs not in (None, -1) and trainer.current_epoch + 1 >= trainer.max_epochs
+    return bool(trainer.is_last_batch and (last_epoch or trainer.should_stop))
+
+
+# --- things ------------------------------------------------------------------------------------------------------------
+
+
+def unwrapped(optimizer: Any) -> Any:
+    """The torch optimizer inside a LightningOptimizer."""
+    return getattr(optimizer, "optimizer", optimizer)
+
+
+def optimizers_of(trainer: Any) -> list[Any]:
+    """The torch optimizers of the fit."""
+    return [unwrapped(optimizer) for optimizer in trainer.optimizers]
+
+
+def versions() -> dict[str, str]:
+    """The versions of what was running, for the report."""
+    from importlib import metadata
+
+    found = {}
+    for package in ("lightning-gradwatch", "torch", "lightning", "pytorch-lightning"):
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

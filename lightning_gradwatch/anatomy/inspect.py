@@ -1,0 +1,110 @@
+"""Reads a model's layers without running it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules import batchnorm, conv, instancenorm
+from torch.nn.parameter import UninitializedParameter
+
+from lightning_gradwatch.records import Anatomy, Layer
+
+# The spread of a weight is known well enough from so many of its elements.
+_ENOUGH = 1 << 16
+
+_FAMILIES: tuple[tuple[str, tuple[type[nn.Module], ...]], ...] = (
+    ("linear", (nn.Linear, nn.Bilinear, conv._ConvNd)),
+    ("norm", (batchnorm._NormBase, instancenorm._InstanceNorm, nn.LayerNorm, nn.GroupNorm)),
+    ("recurrent", (nn.RNNBase, nn.RNNCellBase)),
+    ("embedding", (nn.Embedding, nn.EmbeddingBag)),
+    ("attention", (nn.MultiheadAttention,)),
+)
+
+
+def parameter_names(model: nn.Module) -> dict[int, str]:
+    """``id(parameter)`` -> its name; a shared parameter has its first name."""
+    names: dict[int, str] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        names.setdefault(id(parameter), name)
+    return names
+
+
+def inspect_model(model: nn.Module) -> Anatomy:
+    """The layers of a model in order of registration, and its activation modules.
+
+    Example:
+        >>> anatomy = inspect_model(nn.Sequential(nn.Linear(4, 3), nn.Tanh()))
+        >>> anatomy.layers[0].type, anatomy.layers[0].fan_in, anatomy.activations
+        ('Linear', 4, (('1', 'Tanh'),))
+    """
+    modules = [(name, module) for name, module in model.named_modules() if name]
+    owners = [(name, module) for name, module in modules if _own(module)]
+    spreads = _spreads([_weight(module) for _, module in owners])
+    layers = (_layer(name, module, std) for (name, module), std in zip(owners, spreads, strict=True))
+    activations = ((name, type(module).__name__) for name, module in modules if is_activation(module))
+    return Anatomy(layers=tuple(layers), activations=tuple(activations))
+
+
+def is_activation(module: nn.Module) -> bool:
+    """Whether a module is one of torch.nn's activations, or a subclass of one."""
+    origins = {base.__module__ for base in type(module).__mro__}
+    return "torch.nn.modules.activation" in origins and not isinstance(module, nn.MultiheadAttention)
+
+
+def _own(module: nn.Module) -> list[Tensor]:
+    return [p for p in module.parameters(recurse=False) if not isinstance(p, UninitializedParameter)]
+
+
+def _weight(module: nn.Module) -> Tensor | None:
+    """The parameter that a layer's fan and spread are told by; of a recurrent layer the recurrent one."""
+    for name in ("weight_hh_l0", "weight_hh", "weight"):
+        weight = module._parameters.get(name)
+        if weight is not None and not isinstance(weight, UninitializedParameter):
+            return weight
+    return None
+
+
+def _layer(name: str, module: nn.Module, weight_std: float | None) -> Layer:
+    weight = _weight(module)
+    fan_in, fan_out = _fans(weight, module) if weight is not None and weight.dim() > 1 else (None, None)
+    return Layer(
+        name=name,
+        type=type(module).__name__,
+        family=next((family for family, types in _FAMILIES if isinstance(module, types)), "other"),
+        parameters=sum(p.numel() for p in _own(module)),
+        trainable=any(p.requires_grad for p in _own(module)),
+        fan_in=fan_in,
+        fan_out=fan_out,
+        weight_std=weight_std,
+    )
+
+
+def _fans(weight: Tensor, module: nn.Module) -> tuple[int, int]:
+    """Inputs of one unit, and units that one input feeds (He et al. 2015, section 2.2; strides thin the latter out)."""
+    kernel = math.prod(weight.shape[2:])
+    fan_in, fan_out = weight.shape[1] * kernel, weight.shape[0] * kernel
+    if isinstance(module, conv._ConvTransposeNd):
+        fan_in, fan_out = fan_out, fan_in
+    elif isinstance(module, conv._ConvNd):
+        fan_out = max(1, fan_out // math.prod(module.stride))
+    return fan_in, fan_out
+
+
+def _spreads(weights: Iterable[Tensor | None]) -> list[float | None]:
+    """Standard deviations, in one copy to the host."""
+    found = [_std(weight) for weight in weights]
+    devices = {std.device for std in found if std is not None}
+    if len(devices) != 1 or next(iter(devices)).type == "meta":
+        return [None if std is None or std.is_meta else float(std) for std in found]
+    values = iter(torch.stack([std for std in found if std is not None]).tolist())
+    return [None if std is None else next(values) for std in found]
+
+
+def _std(weight: Tensor | None) -> Tensor | None:
+    if weight is None or weight.numel() < 2 or not weight.is_floating_point():
+        return None
+    values = weight.detach().reshape(-1)
+    return values[:: math.ceil(values.numel() / _ENOUGH)].float().std()

@@ -1,0 +1,92 @@
+"""Dead paths: parameters that want a gradient and never get one, and gradients that are exactly zero.
+
+Vanished is small; this is nothing at all.  The two have different causes and must never be confused.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import ClassVar
+
+from lightning_gradwatch.detect.memory import Memory
+from lightning_gradwatch.detect.symptom import Symptom
+from lightning_gradwatch.records import Frame, Kind, Ledger, ParameterReading, Quantity, Severity
+
+# Less than this share of the network's elements without a gradient is said, not rung: spare heads, unused experts.
+_MANY = 0.1
+# Share of dead units that cuts the path.
+_ALL = 0.999
+
+
+class DeadPath:
+    """Names what gets no gradient: cut off from the loss, or behind units that are all dead."""
+
+    kind: ClassVar[Kind] = Kind.DISCONNECTED
+    patience: ClassVar[int] = 5  # zero-initialised gates and heads wake up within a step or two
+
+    def examine(self, frame: Frame, memory: Memory) -> Iterable[Symptom]:
+        """A symptom for parameters without a gradient, one for gradients that are exactly zero."""
+        some = any(r.norm for r in frame.parameters)
+        if frame.skipped or not some and not any(ledger.end == -math.inf for ledger in frame.ledgers):
+            return  # training_step returned None, or nothing was measured
+        yield _unreached([r for r in frame.parameters if r.norm is None and r.name not in memory.fed], frame)
+        killers = [killer for ledger in frame.ledgers if (killer := _killer(ledger)) is not None]
+        # Units may die late; without a dead layer before it, only a gradient that never was anything is a dead path.
+        zeros = [r for r in frame.parameters if r.norm == 0 and (killers or r.name not in memory.fed)]
+        yield _zeroed(zeros, frame, killers)
+
+
+def _unreached(silent: list[ParameterReading], frame: Frame) -> Symptom:
+    layers = _layers(silent)
+    return Symptom(
+        id="disconnected",
+        kind=Kind.DISCONNECTED,
+        present=bool(silent),
+        lingers=bool(silent),
+        severity=_severity(silent, frame),
+        summary=f"{len(silent)} parameters require a gradient and get none",
+        layers=layers,
+        evidence=_evidence(silent, frame),
+    )
+
+
+def _zeroed(zeros: list[ParameterReading], frame: Frame, killers: list[str]) -> Symptom:
+    behind = f"behind {killers[0]}, whose units are all zero, " if killers else ""
+    return Symptom(
+        id="zero",
+        kind=Kind.DEAD_UNITS if killers else Kind.DISCONNECTED,
+        present=bool(zeros),
+        lingers=bool(zeros),
+        severity=Severity.CRITICAL if killers else _severity(zeros, frame),
+        summary=f"{behind}the gradient of {len(zeros)} parameters is exactly zero",
+        layers=tuple(dict.fromkeys([*killers, *_layers(zeros)])),
+        evidence=_evidence(zeros, frame),
+    )
+
+
+def _killer(ledger: Ledger) -> str | None:
+    """The layer whose activation lets nothing through, if the ledger ends in exact zero because of one."""
+    level = ledger.start
+    for segment in ledger.segments:
+        level += segment.decades
+        if level == -math.inf:
+            return segment.layer if (segment.dead or 0.0) >= _ALL or segment.slope == 0.0 else None
+    return None
+
+
+def _layers(readings: list[ParameterReading]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(r.name.rpartition(".")[0] or r.name for r in readings))
+
+
+def _severity(silent: list[ParameterReading], frame: Frame) -> Severity:
+    whole = sum(r.size for r in frame.parameters)
+    return Severity.WARNING if whole and sum(r.size for r in silent) / whole >= _MANY else Severity.INFO
+
+
+def _evidence(silent: list[ParameterReading], frame: Frame) -> tuple[Quantity, ...]:
+    whole = sum(r.size for r in frame.parameters) or 1
+    return (
+        Quantity(name="parameters without a gradient", value=float(len(silent)), unit="tensors"),
+        Quantity(name="share of the network", value=sum(r.size for r in silent) / whole, unit="of all elements"),
+    )

@@ -1,0 +1,147 @@
+"""Symptoms -> findings: persistence, hysteresis, one finding per sickness, and memory of those that healed."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lightning_gradwatch.detect.memory import Memory
+from lightning_gradwatch.detect.symptom import Detector, Symptom
+from lightning_gradwatch.records import Finding, Frame
+from lightning_gradwatch.records.codec import decode, encode
+
+# A finding is resolved after so many measured steps without it.
+CALM = 3
+
+
+@dataclass(frozen=True)
+class Change:
+    """What one frame changed: a finding opened, got another severity, or was resolved."""
+
+    what: str  # "opened", "changed", "resolved"
+    finding: Finding
+
+
+@dataclass
+class _Record:
+    """What the judge remembers of one symptom."""
+
+    streak: int = 0
+    calm: int = 0
+    first_step: int = -1
+    finding: Finding | None = None
+
+
+def detectors() -> tuple[Detector, ...]:
+    """One of each detector in this folder."""
+    found = []
+    package = importlib.import_module(__package__ or "lightning_gradwatch.detect")
+    for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda item: item.name):
+        module = importlib.import_module(f"{package.__name__}.{info.name}")
+        for item in vars(module).values():
+            own = isinstance(item, type) and item.__module__ == module.__name__
+            if own and hasattr(item, "kind") and hasattr(item, "patience"):
+                found.append(item())
+    return tuple(found)
+
+
+class Judge:
+    """Turns frames, in the order of their steps, into findings.
+
+    Example:
+        >>> Judge().judge(Frame(step=0, global_step=0, epoch=0, batch=0, loss=None))
+        []
+    """
+
+    def __init__(self, panel: Sequence[Detector] | None = None) -> None:
+        self._panel = detectors() if panel is None else tuple(panel)
+        self._records: dict[str, _Record] = {}
+        self._memory = Memory()
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """All findings so far, worst first: open before resolved, then by severity, then by first step."""
+        found = [record.finding for record in self._records.values() if record.finding is not None]
+        return tuple(sorted(found, key=lambda f: (f.resolved, -f.severity.rank, f.first_step, f.id)))
+
+    def judge(self, frame: Frame) -> list[Change]:
+        """Take one more frame into account; what it changed."""
+        self._memory.add(frame)
+        changes = []
+        for detector in self._panel:
+            for symptom in detector.examine(frame, self._memory):
+                record = self._records.setdefault(symptom.id, _Record())
+                change = _weigh(record, symptom, frame, detector.patience)
+                if change is not None:
+                    changes.append(change)
+        return changes
+
+    def amend(self, finding: Finding) -> None:
+        """Put a finding with causes and remedies in the place of the bare one."""
+        self._records[finding.id].finding = finding
+
+    def state(self) -> dict[str, Any]:
+        """All memory, as JSON data."""
+        return {
+            "losses": encode(self._memory.losses),
+            "fed": sorted(self._memory.fed),
+            "records": {
+                key: {"streak": r.streak, "calm": r.calm, "first_step": r.first_step, "finding": encode(r.finding)}
+                for key, r in self._records.items()
+            },
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what ``state`` gave."""
+        self._memory = Memory((float(loss) for loss in state["losses"]), state["fed"])
+        self._records = {key: _restored(item) for key, item in state["records"].items()}
+
+
+def _restored(item: dict[str, Any]) -> _Record:
+    finding = None if item["finding"] is None else decode(Finding, item["finding"])
+    return _Record(item["streak"], item["calm"], item["first_step"], finding)
+
+
+def _weigh(record: _Record, symptom: Symptom, frame: Frame, patience: int) -> Change | None:
+    is_open = record.finding is not None and not record.finding.resolved
+    if symptom.lingers if is_open else symptom.present:
+        record.calm = 0
+        return _ill(record, symptom, frame, patience, is_open)
+    record.streak = 0
+    record.calm += 1
+    if is_open and record.calm >= CALM and record.finding is not None:
+        record.finding = replace(record.finding, resolved=True, resolved_step=frame.step)
+        return Change("resolved", record.finding)
+    return None
+
+
+def _ill(record: _Record, symptom: Symptom, frame: Frame, patience: int, is_open: bool) -> Change | None:
+    if record.streak == 0 and not is_open:
+        record.first_step = frame.step
+    # A step that moved no weights (rate 0 in a warm-up, skipped by the scaler) proves nothing either way.
+    record.streak += frame.moved or patience == 1
+    if record.streak < patience and not is_open:
+        return None
+    old = record.finding
+    record.finding = _finding(record, symptom, frame, old if is_open else None)
+    if not is_open:
+        return Change("opened", record.finding)
+    return Change("changed", record.finding) if old is not None and old.severity != symptom.severity else None
+
+
+def _finding(record: _Record, symptom: Symptom, frame: Frame, old: Finding | None) -> Finding:
+    return Finding(
+        id=symptom.id,
+        kind=symptom.kind,
+        severity=symptom.severity,
+        summary=symptom.summary,
+        layers=symptom.layers,
+        first_step=record.first_step,
+        last_step=frame.step,
+        evidence=symptom.evidence,
+        causes=() if old is None else old.causes,
+        remedies=() if old is None else old.remedies,
+    )

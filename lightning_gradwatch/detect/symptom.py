@@ -1,0 +1,35 @@
+"""What a detector says about one frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from lightning_gradwatch.detect.memory import Memory
+from lightning_gradwatch.records import Frame, Kind, Quantity, Severity
+
+
+@dataclass(frozen=True, kw_only=True)
+class Symptom:
+    """One sign of a sickness on one frame, present or absent."""
+
+    id: str  # the same on every frame: "vanishing:loss"
+    kind: Kind
+    present: bool  # beyond the threshold at which a finding opens
+    lingers: bool  # beyond the milder one at which it stays open: alarms do not flicker
+    severity: Severity = Severity.WARNING
+    summary: str = ""
+    layers: tuple[str, ...] = ()
+    evidence: tuple[Quantity, ...] = ()
+
+
+class Detector(Protocol):
+    """Looks at one frame.  Stateless: the judge remembers."""
+
+    kind: ClassVar[Kind]
+    patience: ClassVar[int]  # measured steps in a row, on which weights moved, before a finding opens
+
+    def examine(self, frame: Frame, memory: Memory) -> Iterable[Symptom]:
+        """The symptoms that this frame can tell of; nothing about what it cannot."""
+        ...

@@ -1,0 +1,91 @@
+"""Vanishing along depth: the gradient is lost between the head and a layer that should learn from it.
+
+Judged on what the ledger says of the way from the head down, relative to the head: the same for any scale of the loss,
+and for a fit that has converged.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import ClassVar
+
+from lightning_gradwatch.detect.memory import Memory
+from lightning_gradwatch.detect.symptom import Symptom
+from lightning_gradwatch.records import Frame, Kind, Ledger, Quantity, Severity
+from lightning_gradwatch.records.flow import flow_by_layer
+
+# Decades below the head.  Over about a hundred small fits, sick ones lose 4.6 or more at every sample, healthy ones
+# less than 1.3 once their first steps are over; 3 and 2 stand between, with room on both sides.
+ENTER = 3.0
+LEAVE = 2.0
+# At 6 decades float32 updates of a starved layer round away beside its weights.
+CRITICAL = 6.0
+# Fed well enough to learn: an update at least a tenth of the head's, while the loss falls by a tenth.
+FED = 0.1
+PROGRESS = 0.1
+
+
+class Vanishing:
+    """Names the layers that get less than a thousandth of the head's gradient."""
+
+    kind: ClassVar[Kind] = Kind.VANISHING
+    patience: ClassVar[int] = 3
+
+    def examine(self, frame: Frame, memory: Memory) -> Iterable[Symptom]:
+        """One symptom for each ledger that can be read."""
+        if frame.skipped:
+            return
+        for ledger in frame.ledgers:
+            flow = flow_by_layer(ledger)
+            lost = -min(flow.values(), default=0.0)
+            # An exact zero is a path that is dead, an infinity or nan one that is broken: other detectors say so.
+            if math.isfinite(lost) and math.isfinite(ledger.start):
+                yield _symptom(frame, memory, ledger, flow, lost)
+
+
+def _symptom(frame: Frame, memory: Memory, ledger: Ledger, flow: dict[str, float], lost: float) -> Symptom:
+    starved = tuple(sorted((layer for layer in flow if flow[layer] <= -LEAVE), key=flow.__getitem__))
+    worst = starved[0] if starved else ledger.target_layer
+    ratio = _relative_update(frame, starved, flow)
+    return Symptom(
+        id=f"vanishing:{ledger.name}",
+        kind=Kind.VANISHING,
+        present=lost >= ENTER,
+        lingers=lost >= LEAVE,
+        severity=_severity(lost, ratio, memory.progress),
+        summary=f"{worst} gets 10^-{lost:.1f} of the gradient that the head gets",
+        layers=starved,
+        evidence=(
+            Quantity(name="decades lost", value=lost, unit="decades"),
+            Quantity(name="starved layers", value=float(len(starved)), unit="layers"),
+            Quantity(name="layers on the way", value=float(len(flow)), unit="layers"),
+            *_known("update of the starved layers beside the head's", ratio, "ratio"),
+            *_known("drop of the loss so far", memory.progress, "of its start"),
+        ),
+    )
+
+
+def _known(name: str, value: float | None, unit: str) -> tuple[Quantity, ...]:
+    return () if value is None else (Quantity(name=name, value=value, unit=unit),)
+
+
+def _severity(lost: float, update: float | None, progress: float | None) -> Severity:
+    """Flow says that it vanishes; harm, seen in updates and in the loss, says how bad that is."""
+    learns = progress is not None and progress >= PROGRESS
+    if update is not None and update >= FED and learns:
+        return Severity.INFO
+    return Severity.CRITICAL if lost >= CRITICAL and not learns else Severity.WARNING
+
+
+def _relative_update(frame: Frame, starved: tuple[str, ...], flow: dict[str, float]) -> float | None:
+    """Largest ||update||/||weights|| of the worst starved layer over that of the head; None where not measured."""
+    if not starved:
+        return None
+    worst, head = _update(frame, starved[0]), _update(frame, next(iter(flow)))
+    return None if worst is None or not head else worst / head
+
+
+def _update(frame: Frame, layer: str) -> float | None:
+    updates = [r.update for r in frame.parameters if r.name.startswith(layer + ".") and not r.name.endswith("bias")]
+    return max((u for u in updates if u is not None), default=None)

@@ -1,0 +1,10 @@
+"""Finding + facts -> causes: one class per rule, found by scanning this folder.  Plain Python, no torch.
+
+A rule has a code, a title, the kind of cause it names and one ``check`` whose parameter names say what evidence it
+needs.  A new rule is a new class in a file of this folder.
+"""
+
+from lightning_gradwatch.diagnose.explain import explain, rule, rules
+from lightning_gradwatch.diagnose.rule import Answer, Rule
+
+__all__ = ["Answer", "Rule", "explain", "rule", "rules"]

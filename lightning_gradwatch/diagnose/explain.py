@@ -1,0 +1,93 @@
+"""Asks every rule about a finding and makes shares of their answers."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import pkgutil
+from collections.abc import Sequence
+from typing import Any
+
+from lightning_gradwatch.diagnose.losses import split
+from lightning_gradwatch.diagnose.rule import Answer, Rule
+from lightning_gradwatch.errors import WrongArgument
+from lightning_gradwatch.records import Anatomy, Cause, Finding, Frame, Ledger
+
+# A cause that explains less than this is not worth a line.
+_LEAST = 0.01
+
+
+@functools.cache
+def rules() -> tuple[Rule, ...]:
+    """One of each rule in this folder, by code."""
+    found: dict[str, Rule] = {}
+    package = importlib.import_module(__package__ or "lightning_gradwatch.diagnose")
+    for info in pkgutil.iter_modules(package.__path__):
+        module = importlib.import_module(f"{package.__name__}.{info.name}")
+        for item in vars(module).values():
+            if isinstance(item, type) and issubclass(item, Rule) and item.code:
+                found[item.code] = item()
+    return tuple(found[code] for code in sorted(found))
+
+
+def rule(code: str) -> Rule:
+    """The rule with that code, in any case.
+
+    Raises:
+        WrongArgument: there is none; the message lists those there are.
+    """
+    for one in rules():
+        if one.code == code.upper():
+            return one
+    raise WrongArgument("code", "the code of a rule", code, [one.code for one in rules()])
+
+
+def explain(finding: Finding, frame: Frame, anatomy: Anatomy) -> tuple[Cause, ...]:
+    """The causes of a finding, biggest share first; their shares add up to 1.
+
+    Args:
+        finding: what was found.
+        frame: the frame that showed it.
+        anatomy: what the network is made of.
+    """
+    evidence = gather(finding, frame, anatomy)
+    asked = [(one, one.ask(evidence)) for one in rules() if finding.kind in one.findings]
+    held = [(one, answer) for one, answer in asked if answer is not None and answer.holds]
+    return _shares(held)
+
+
+def gather(finding: Finding, frame: Frame, anatomy: Anatomy) -> dict[str, Any]:
+    """The evidence that rules may ask for by name; None: there is none of this kind."""
+    ledger = _ledger(finding, frame)
+    layer = finding.layers[0] if finding.layers else None
+    return {
+        "finding": finding,
+        "frame": frame,
+        "anatomy": anatomy,
+        "ledger": ledger,
+        "losses": None if ledger is None or layer is None else split(ledger, layer, anatomy),
+    }
+
+
+def _ledger(finding: Finding, frame: Frame) -> Ledger | None:
+    """The ledger that the finding is about: the one its id names, else the first."""
+    name = finding.id.partition(":")[2]
+    return next((led for led in frame.ledgers if led.name == name), next(iter(frame.ledgers), None))
+
+
+def _shares(held: Sequence[tuple[Rule, Answer]]) -> tuple[Cause, ...]:
+    whole = sum(answer.weight for _, answer in held)
+    told = [(one, answer) for one, answer in held if whole and answer.weight / whole >= _LEAST]
+    whole = sum(answer.weight for _, answer in told)
+    causes = [
+        Cause(
+            kind=one.kind,
+            code=one.code,
+            title=one.title,
+            share=answer.weight / whole,
+            sentence=answer.sentence,
+            evidence=answer.evidence,
+        )
+        for one, answer in told
+    ]
+    return tuple(sorted(causes, key=lambda cause: (-cause.share, cause.code)))

@@ -1,0 +1,68 @@
+"""What a rule is."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from lightning_gradwatch.records import CauseKind, Kind, Quantity
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a rule says: it holds with that weight, or it does not hold (``holds=False``).
+
+    The third answer, "does not apply", is None: the evidence that the rule needs is not there.
+    """
+
+    holds: bool
+    weight: float = 0.0  # decades that this cause explains; weights of all rules that hold become shares
+    sentence: str = ""
+    evidence: tuple[Quantity, ...] = ()
+
+
+class Rule:
+    """Base of all rules.  Subclasses set the class attributes and ``check``.
+
+    ``check`` takes any of the evidence in ``explain.EVIDENCE`` by parameter name.  Where a piece of evidence that it
+    names is missing (None), the rule does not apply and is not asked.
+    """
+
+    code: ClassVar[str] = ""
+    title: ClassVar[str] = ""
+    kind: ClassVar[CauseKind]
+    findings: ClassVar[tuple[Kind, ...]] = (Kind.VANISHING,)
+    looks_for: ClassVar[str] = ""
+    harm: ClassVar[str] = ""
+    false_alarms: ClassVar[str] = ""
+    example: ClassVar[str] = ""
+    remedy: ClassVar[str] = ""
+    is_remedy_safe: ClassVar[str] = ""
+    sources: ClassVar[tuple[str, ...]] = ()
+    check: ClassVar[Callable[..., Answer]]
+
+    def ask(self, evidence: Mapping[str, Any]) -> Answer | None:
+        """The rule's answer on this evidence; None: it does not apply."""
+        needed = inspect.signature(self.check).parameters
+        given = {name: evidence.get(name) for name in needed}
+        return None if any(value is None for value in given.values()) else self.check(**given)
+
+    def page(self) -> str:
+        """The rule's page, in Markdown: the same headings for every rule."""
+        sections = (
+            ("What it looks for", self.looks_for),
+            ("Why it harms", self.harm),
+            ("Known false alarms", self.false_alarms),
+            ("Example", f"```python\n{inspect.cleandoc(self.example)}\n```"),
+            ("Remedy", self.remedy),
+            ("Is the remedy safe?", self.is_remedy_safe),
+            ("Sources", "\n".join(f"- {source}" for source in self.sources)),
+        )
+        head = f"# {self.code} {self.title}\n\nCause: **{self.kind}**. Explains: {', '.join(map(str, self.findings))}.\n"
+        return head + "".join(f"\n## {title}\n\n{_dedent(text)}\n" for title, text in sections)
+
+
+def _dedent(text: str) -> str:
+    return inspect.cleandoc(text)

@@ -1,0 +1,107 @@
+"""How much slope an activation has left, read from what its autograd node saved anyway."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+# Mean slopes need no more elements than this; a larger activation is read with a stride.
+_ENOUGH = 1 << 20
+# With a smaller batch, "zero for the whole batch" happens by chance to living units.
+_BATCH = 8
+
+
+def saved(node: Any, attribute: str) -> Tensor | None:
+    """A tensor that the node saved, where reading it is free; None where it is not.
+
+    Reading a tensor that saved-tensor hooks packed (activation checkpointing, offloading) would run the forward pass
+    again or copy it back, and reading after the backward raises.
+    """
+    raw = getattr(node, "_raw_saved_" + attribute, None)
+    if raw is None or getattr(raw, "unpack_hook", raw) is not None:
+        return None
+    try:
+        value = getattr(node, "_saved_" + attribute)
+    except RuntimeError:  # freed, or changed in place since
+        return None
+    return value.detach() if isinstance(value, Tensor) else None
+
+
+def slope_ratio(name: str, node: Any) -> Tensor | None:
+    """Mean |slope| over the largest |slope| that this activation can have, a 0-d tensor; None where unknown.
+
+    1 is wide open, 0 is saturated.  sigmoid' = y (1 - y) <= 1/4, tanh' = 1 - y^2 <= 1.
+
+    Args:
+        name: the operation's name, e.g. "Sigmoid".
+        node: its autograd node, before the backward pass frees it.
+    """
+    entry = _SLOPES.get(name)
+    if entry is None:
+        return None
+    attribute, slope, largest = entry
+    value = saved(node, attribute)
+    if value is None or value.numel() == 0 or value.is_complex():
+        return None
+    return slope(_thinned(value), node).abs().mean(dtype=torch.float32) / largest
+
+
+def dead_share(name: str, node: Any) -> Tensor | None:
+    """Share of a ReLU's units that are zero for every sample of the batch, a 0-d tensor; None where unknown.
+
+    A unit is a position behind the batch dimension.  Batches below 8 samples say nothing.
+    """
+    if name != "Relu":
+        return None
+    value = saved(node, "result")
+    if value is None or value.dim() < 2 or value.shape[0] < _BATCH or value.numel() == 0:
+        return None
+    return (value.amax(0) == 0).float().mean()
+
+
+def _thinned(value: Tensor) -> Tensor:
+    stride = math.ceil(value.numel() / _ENOUGH)
+    return (value.flatten()[::stride] if stride > 1 else value).float()
+
+
+def _elu(x: Tensor, node: Any) -> Tensor:
+    alpha, scale, inner = (float(getattr(node, f"_saved_{k}", 1.0)) for k in ("alpha", "scale", "input_scale"))
+    return torch.where(x > 0, scale * torch.ones_like(x), scale * alpha * inner * (inner * x.clamp(max=0)).exp())
+
+
+def _gelu(x: Tensor, node: Any) -> Tensor:
+    return 0.5 * (1 + torch.erf(x / math.sqrt(2))) + x * torch.exp(-x * x / 2) / math.sqrt(2 * math.pi)
+
+
+def _silu(x: Tensor, node: Any) -> Tensor:
+    s = torch.sigmoid(x)
+    return s * (1 + x * (1 - s))
+
+
+def _inside(x: Tensor, node: Any) -> Tensor:
+    low, high = getattr(node, "_saved_min_val", -1.0), getattr(node, "_saved_max_val", 1.0)
+    return ((x > float(low)) & (x < float(high))).float()
+
+
+def _leaky(x: Tensor, node: Any) -> Tensor:
+    return torch.where(x > 0, 1.0, float(getattr(node, "_saved_negative_slope", 0.01)))
+
+
+# operation -> (what its node saves, slope from that, largest slope)
+_SLOPES: dict[str, tuple[str, Callable[[Tensor, Any], Tensor], float]] = {
+    "Sigmoid": ("result", lambda y, _: y * (1 - y), 0.25),
+    "Tanh": ("result", lambda y, _: 1 - y * y, 1.0),
+    "Relu": ("result", lambda y, _: (y > 0).float(), 1.0),
+    "Hardtanh": ("self", _inside, 1.0),
+    "LeakyRelu": ("self", _leaky, 1.0),
+    "Elu": ("self", _elu, 1.0),
+    "Gelu": ("self", _gelu, 1.129),
+    "Silu": ("self", _silu, 1.0999),
+    "Softplus": ("self", lambda x, node: torch.sigmoid(x * float(getattr(node, "_saved_beta", 1.0))), 1.0),
+    "Hardsigmoid": ("self", lambda x, _: ((x > -3) & (x < 3)).float() / 6, 1 / 6),
+    "LogSigmoid": ("self", lambda x, _: torch.sigmoid(-x), 1.0),
+}

@@ -1,0 +1,124 @@
+"""Walks on an autograd graph: order, distance, trunk.  Never recursive, so that depth is no limit.
+
+A graph is its nodes in topological order (the loss first) and their edges; torch keeps one Python object per node
+alive as long as we hold it, so that nodes are usable as dictionary keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from lightning_gradwatch.measure.operations import family, operation
+
+Node = Any  # torch.autograd.graph.Node
+
+# Path counts grow beyond 2**2000 in a residual network; modulo a large prime, equality survives with certainty enough
+# (a false equality has a chance of about 4e-19).
+_PRIME = (1 << 61) - 1
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The part of an autograd graph that one loss reaches."""
+
+    order: tuple[Node, ...]  # topological, the loss first
+    edges: dict[Node, tuple[Node, ...]]  # towards the leaves; an input that is used twice stands twice
+
+    @cached_property
+    def parents(self) -> dict[Node, list[Node]]:
+        """The reversed edges, towards the loss."""
+        parents: dict[Node, list[Node]] = {node: [] for node in self.order}
+        for node in self.order:
+            for child in self.edges[node]:
+                parents[child].append(node)
+        return parents
+
+    @cached_property
+    def distance(self) -> dict[Node, int]:
+        """Longest number of edges from the loss to each node: depth as the backward pass meets it."""
+        distance = dict.fromkeys(self.order, 0)
+        for node in self.order:
+            for child in self.edges[node]:
+                distance[child] = max(distance[child], distance[node] + 1)
+        return distance
+
+
+def walk(root: Node) -> Graph:
+    """The graph below one node."""
+    edges: dict[Node, tuple[Node, ...]] = {}
+    finished: list[Node] = []
+    stack: list[tuple[Node, bool]] = [(root, False)]
+    while stack:
+        node, children_done = stack.pop()
+        if children_done:
+            finished.append(node)
+        elif node not in edges:
+            edges[node] = tuple(child for child, _ in node.next_functions if child is not None)
+            stack.append((node, True))
+            stack.extend((child, False) for child in edges[node] if child not in edges)
+    return Graph(tuple(reversed(finished)), edges)
+
+
+@dataclass(frozen=True)
+class Trunk:
+    """The nodes that every path from the loss to a target passes, loss first, target last."""
+
+    nodes: tuple[Node, ...]
+    splits: tuple[bool, ...]  # for each node: whether the gradient takes several ways to the next one
+
+
+def trunk(graph: Graph, target: Node) -> Trunk:
+    """The trunk, by counting paths.
+
+    A node is on all paths when (paths loss -> node) x (paths node -> target) = (paths loss -> target).
+    """
+    down = dict.fromkeys(graph.order, 0)
+    down[graph.order[0]] = 1
+    for node in graph.order:
+        for child in graph.edges[node]:
+            down[child] = (down[child] + down[node]) % _PRIME
+    up = dict.fromkeys(graph.order, 0)
+    for node in reversed(graph.order):
+        up[node] = 1 if node is target else sum(up[child] for child in graph.edges[node]) % _PRIME
+    total = up[graph.order[0]]
+    nodes = tuple(node for node in graph.order if up[node] and down[node] * up[node] % _PRIME == total)
+    splits = tuple(down[here] != down[there] for here, there in zip(nodes, nodes[1:], strict=False))
+    return Trunk(nodes, (*splits, False))
+
+
+def consumers(graph: Graph, leaf: Node, parametrized: bool = False) -> list[Node]:
+    """The operations that use a parameter, past the views and casts that stand before them.
+
+    Args:
+        graph: the graph.
+        leaf: the parameter's AccumulateGrad node.
+        parametrized: the parameter is computed on before it is used (weight_norm, spectral_norm): climb to the first
+            operation that is one of a layer.
+    """
+    found: dict[Node, None] = {}
+    stack, seen = list(graph.parents[leaf]), set()
+    while stack:
+        node = stack.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        kind = family(operation(node.name()))
+        between = kind in ("view", "parameter") or (parametrized and kind not in ("linear", "norm", "recurrent"))
+        if between and graph.parents[node]:
+            stack.extend(graph.parents[node])
+        else:
+            found[node] = None
+    return list(found)
+
+
+def deepest(graph: Graph, leaves: Iterable[tuple[Node, bool]]) -> tuple[Node, Node] | None:
+    """The (leaf, consumer) farthest from the loss; of several equally far ones the first; None: there are none."""
+    best: tuple[Node, Node] | None = None
+    for leaf, parametrized in leaves:
+        for consumer in consumers(graph, leaf, parametrized):
+            if best is None or graph.distance[consumer] > graph.distance[best[1]]:
+                best = leaf, consumer
+    return best

@@ -1,0 +1,157 @@
+"""The gradient ledger: how many decades of gradient each stretch of one backward pass loses or gains.
+
+    decades(segment) = log10 ||dL/d(input of the segment)|| - log10 ||dL/d(output of the segment)||
+
+Read from the autograd graph itself: no hook on a module or parameter, no second backward.  ``open_ledger`` before the
+backward, ``close`` after it, ``finish`` once the numbers are on the host.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lightning_gradwatch.measure import activations
+from lightning_gradwatch.measure.graph import Graph, Node, deepest, trunk, walk
+from lightning_gradwatch.measure.norms import joint_l2
+from lightning_gradwatch.measure.operations import family, operation
+from lightning_gradwatch.measure.segments import Cut, adopt, cut, module_of
+from lightning_gradwatch.records import Ledger, Segment
+
+
+class OpenLedger:
+    """A ledger between the forward and the backward pass: hooks on the trunk's nodes, one number each."""
+
+    def __init__(self, name: str, target: str, cuts: list[Cut], end: Node, scale: float) -> None:
+        self.name, self.target, self._scale = name, target, scale
+        self._cuts = cuts
+        self._slopes = [_mean(activations.slope_ratio, piece) for piece in cuts]
+        self._dead = [_mean(activations.dead_share, piece) for piece in cuts]
+        nodes = [piece.first for piece in cuts] + [end]
+        self._norms: list[Tensor | None] = [None] * len(nodes)
+        self.error: Exception | None = None
+        self._handles = [node.register_prehook(self._reader(i)) for i, node in enumerate(nodes)]
+        for piece in cuts:  # a node keeps the graph and all its activations alive
+            piece.first, piece.nodes = None, []
+
+    def _reader(self, index: int) -> Any:
+        def read(gradients: tuple[Tensor | None, ...]) -> None:
+            if self._norms[index] is not None or self.error is not None:  # a second backward through the same graph
+                return
+            try:
+                present = [g for g in gradients if g is not None]
+                if present:
+                    self._norms[index] = joint_l2(present)
+            except Exception as error:  # noqa: BLE001 - would otherwise surface in the middle of the user's backward
+                self.error = error
+
+        return read
+
+    def close(self) -> None:
+        """Take the hooks away; safe at any time, also twice."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+
+    def pending(self) -> list[Tensor]:
+        """The 0-d tensors still on their device; ``finish`` wants their values in this order."""
+        readings = [*self._norms, *self._slopes, *self._dead]
+        return [reading for reading in readings if reading is not None]
+
+    def finish(self, values: Sequence[float]) -> Ledger | None:
+        """The record; None when the backward did not pass the whole trunk (it raised, or was cut short)."""
+        if self.error is not None:
+            raise self.error
+        if any(norm is None for norm in self._norms):
+            return None
+        queue = iter(values)
+        logs = [_log10(next(queue)) - math.log10(self._scale) for _ in self._norms]
+        slopes = [None if s is None else next(queue) for s in self._slopes]
+        dead = [None if d is None else next(queue) for d in self._dead]
+        count = max(1, len(self._cuts))
+        segments = tuple(
+            Segment(
+                label=piece.label,
+                layer=piece.layer,
+                modules=piece.modules,
+                operations=piece.operations,
+                family=piece.family,
+                decades=_difference(logs[i + 1], logs[i]),
+                position=i / count,
+                slope=slopes[i],
+                dead=dead[i],
+                reused=piece.reused,
+            )
+            for i, piece in enumerate(self._cuts)
+        )
+        return Ledger(
+            name=self.name,
+            target=self.target,
+            target_layer=module_of(self.target),
+            segments=segments,
+            start=logs[0],
+            end=logs[-1],
+        )
+
+
+def open_ledger(
+    root: Node, names: Mapping[int, str], name: str = "loss", target: str | None = None, scale: float = 1.0
+) -> OpenLedger | None:
+    """Start a ledger on the graph of one loss; None where no named parameter is reachable.
+
+    Args:
+        root: ``grad_fn`` of the loss.
+        names: ``id(parameter)`` -> its name, of the parameters that may be the target.
+        name: the ledger's name.
+        target: the parameter to end at; default: the one whose layer is farthest from the loss.
+        scale: what the loss is multiplied by before its backward; the record says the true sizes.
+
+    Example:
+        >>> layer = torch.nn.Linear(2, 1)
+        >>> loss = layer(torch.ones(1, 2)).sum()
+        >>> ledger = open_ledger(loss.grad_fn, {id(p): n for n, p in layer.named_parameters()})
+        >>> loss.backward()
+        >>> ledger.close()
+        >>> ledger.finish([float(reading) for reading in ledger.pending()]).decades
+        0.0
+    """
+    graph = walk(root)
+    found = deepest(graph, _leaves(graph, names, target))
+    if found is None:
+        return None
+    leaf, end = found
+    target_name = names[id(leaf.variable)]
+    cuts = cut(graph, trunk(graph, end), names)
+    adopt(cuts, module_of(target_name))
+    return OpenLedger(name, target_name, cuts, end, scale)
+
+
+def is_opaque(ledger: Ledger) -> bool:
+    """Whether autograd shows too little: a compiled region or a reentrant checkpoint hides what lies inside it."""
+    return any(item.family == "opaque" for segment in ledger.segments for item in segment.operations)
+
+
+def _leaves(graph: Graph, names: Mapping[int, str], target: str | None) -> list[tuple[Node, bool]]:
+    leaves = [node for node in graph.order if hasattr(node, "variable") and id(node.variable) in names]
+    wanted = [leaf for leaf in leaves if target is None or names[id(leaf.variable)] == target]
+    # Of equally deep ones the weight, not its bias.
+    wanted.sort(key=lambda leaf: leaf.variable.dim() < 2)
+    return [(leaf, ".parametrizations." in names[id(leaf.variable)]) for leaf in wanted]
+
+
+def _mean(statistic: Any, piece: Cut) -> Tensor | None:
+    found = [statistic(operation(node.name()), node) for node in piece.nodes]
+    present = [value for value in found if value is not None]
+    return torch.stack(present).mean() if present else None
+
+
+def _log10(norm: float) -> float:
+    return math.log10(norm) if norm > 0 else -math.inf if norm == 0 else norm  # nan stays nan
+
+
+def _difference(after: float, before: float) -> float:
+    return 0.0 if after == before else after - before  # equal infinities: nothing was left to lose

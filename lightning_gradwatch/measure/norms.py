@@ -1,0 +1,67 @@
+"""Norms that are right over the whole range of the number format.
+
+The plain float32 L2 norm is 0 below elements of about 1e-23 and inf above about 1e18, because it squares them.  Here a
+vanished gradient is not mistaken for none, nor a large one for an overflow.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+# Inside these bounds the squares neither underflow nor overflow float32, whatever the elements: an element that is lost
+# below 1e-19 then weighs less than float32's rounding of the sum.
+_SAFE = (1e-15, 1e18)
+
+
+def l2(tensor: Tensor) -> Tensor:
+    """The L2 norm as a 0-d float64 tensor on the tensor's device, right for elements from 1e-45 to 3e38.
+
+    Any shape, real or complex, dense or sparse; an empty tensor's norm is 0.  No host synchronisation on accelerators.
+
+    Example:
+        >>> f"{l2(torch.full((4,), 1e-38)).item():.3g}"
+        '2e-38'
+    """
+    values = dense(tensor)
+    if values.numel() == 0:
+        return torch.zeros((), dtype=torch.float64, device=_f64_device(values))
+    if values.dtype == torch.float64:
+        return _scaled(values)
+    if values.device.type == "cpu":  # looking at a number costs nothing here; float64 costs 3 to 40 times float32
+        quick = torch.linalg.vector_norm(values, dtype=torch.float32)
+        if is_safe(quick.item()):
+            return quick.double()
+    if values.device.type == "mps":  # has no float64
+        return _scaled(values.float())
+    return torch.linalg.vector_norm(values, dtype=torch.float64)
+
+
+def is_safe(norm: float) -> bool:
+    """Whether a norm that float32 accumulated can be trusted: neither its square nor that of its parts left the range."""
+    return _SAFE[0] < norm < _SAFE[1]
+
+
+def joint_l2(tensors: list[Tensor]) -> Tensor:
+    """The L2 norm of several tensors taken together: the root of the sum of their squares."""
+    norms = [l2(tensor) for tensor in tensors]
+    return norms[0] if len(norms) == 1 else _scaled(torch.stack(norms))
+
+
+def dense(tensor: Tensor) -> Tensor:
+    """The stored values of a gradient, as plain real numbers: sparse ones coalesced, complex ones as pairs."""
+    values = tensor.detach()
+    if values.layout != torch.strided:
+        values = values.coalesce().values() if values.layout == torch.sparse_coo else values.to_dense()
+    return torch.view_as_real(values.resolve_conj()) if values.is_complex() else values
+
+
+def _scaled(values: Tensor) -> Tensor:
+    """Divide by the largest element, take the norm, multiply back (Blue 1978, "A portable Fortran program ...")."""
+    largest = torch.linalg.vector_norm(values, ord=float("inf"))
+    divisor = torch.where((largest > 0) & largest.isfinite(), largest, torch.ones_like(largest))
+    return divisor * torch.linalg.vector_norm(values / divisor)
+
+
+def _f64_device(values: Tensor) -> torch.device:
+    return torch.device("cpu") if values.device.type == "mps" else values.device

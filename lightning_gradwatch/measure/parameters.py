@@ -1,0 +1,98 @@
+"""The parameter meter: what each parameter's gradient looks like when the optimizer is about to use it.
+
+One multi-tensor pass a (device, dtype) bucket with float32 accumulation; what float32 cannot tell (exactly 0 or inf) is
+measured again in a way that can.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lightning_gradwatch.measure.norms import dense, is_safe, l2
+
+STATISTICS = ("norm", "max", "nonzero", "nonfinite")
+
+
+@dataclass(frozen=True)
+class Owned:
+    """One parameter of one optimizer."""
+
+    name: str
+    parameter: Tensor
+    optimizer: int
+
+
+def owned_by(optimizers: Sequence[Any], names: dict[int, str]) -> list[Owned]:
+    """The parameters of those optimizers that need a gradient, each once, under the first optimizer that has it."""
+    found: dict[int, Owned] = {}
+    for index, optimizer in enumerate(optimizers):
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                if parameter.requires_grad:
+                    name = names.get(id(parameter), f"optimizer[{index}].param[{len(found)}]")
+                    found.setdefault(id(parameter), Owned(name, parameter, index))
+    return list(found.values())
+
+
+def gradient_statistics(gradients: Sequence[Tensor]) -> Tensor:
+    """Norm, largest absolute value, count of non-zero and of non-finite elements of each gradient.
+
+    Args:
+        gradients: tensors on one device, any dtypes, shapes and layouts.
+
+    Returns:
+        A float64 tensor of shape ``(4, len(gradients))`` on that device, rows as in ``STATISTICS``.
+
+    Example:
+        >>> gradient_statistics([torch.tensor([3.0, -4.0, 0.0])]).flatten().tolist()
+        [5.0, 4.0, 2.0, 0.0]
+    """
+    table = torch.zeros((len(STATISTICS), len(gradients)), dtype=torch.float64, device=_table_device(gradients))
+    for bucket in _buckets(gradients):
+        indices, values = zip(*bucket, strict=True)
+        table[:, list(indices)] = _bucket_statistics(values)
+    return table
+
+
+def _buckets(gradients: Sequence[Tensor]) -> Iterable[list[tuple[int, Tensor]]]:
+    """The gradients by dtype, as (index, plain values); empty ones have nothing to say: all their statistics are 0."""
+    buckets: dict[torch.dtype, list[tuple[int, Tensor]]] = {}
+    for index, gradient in enumerate(gradients):
+        values = dense(gradient)
+        if values.numel():
+            buckets.setdefault(values.dtype, []).append((index, values))
+    return buckets.values()
+
+
+def _bucket_statistics(values: Sequence[Tensor]) -> Tensor:
+    tensors = list(values)
+    wide = torch.float64 if tensors[0].dtype == torch.float64 else torch.float32
+    norms = torch.stack(torch._foreach_norm(tensors, 2, dtype=wide)).double()
+    largest = torch.stack(torch._foreach_norm(tensors, float("inf"))).double()
+    nonzero = torch.stack([torch.count_nonzero(tensor) for tensor in tensors]).double()
+    nonfinite = torch.zeros_like(norms)
+    for i in _suspects(norms):
+        norms[i] = l2(tensors[i])
+        nonfinite[i] = tensors[i].numel() - tensors[i].isfinite().sum()
+    return torch.stack([norms, largest, nonzero, nonfinite])
+
+
+def _suspects(norms: Tensor) -> list[int]:
+    """Indices of the norms that float32 may have got wrong.
+
+    On the CPU a look is free.  On an accelerator it would be a synchronisation, so that every one is suspect there:
+    ``l2`` accumulates in float64 and no number leaves the device.
+    """
+    if norms.device.type != "cpu":
+        return list(range(len(norms)))
+    return [i for i, norm in enumerate(norms.tolist()) if not is_safe(norm)]
+
+
+def _table_device(gradients: Sequence[Tensor]) -> torch.device:
+    device = gradients[0].device if gradients else torch.device("cpu")
+    return torch.device("cpu") if device.type == "mps" else device

@@ -1,0 +1,45 @@
+"""The update meter: how far a step moved each parameter, ||weights after - weights before|| / ||weights before||."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from lightning_gradwatch.measure.norms import l2
+
+# A parameter with more elements is followed on this many of them, evenly spread: a copy of a large model would not fit
+# beside it, and the ratio of 2^20 elements is that of all within a fraction of a percent.
+FOLLOWED = 1 << 20
+
+
+def remember(parameters: Sequence[Tensor]) -> list[Tensor]:
+    """Copies of the weights (of at most ``FOLLOWED`` elements each) before a step."""
+    return [_followed(parameter).clone() for parameter in parameters]
+
+
+def update_ratio(parameter: Tensor, before: Tensor) -> Tensor:
+    """``||after - before|| / ||before||`` as a 0-d tensor; against the weights after where those before are all zero.
+
+    Args:
+        parameter: the parameter after the step.
+        before: what ``remember`` gave for it before the step.
+
+    Example:
+        >>> weight = torch.tensor([3.0, 4.0])
+        >>> [before] = remember([weight])
+        >>> update_ratio(weight.add_(torch.tensor([0.0, 0.5])), before).item()
+        0.1
+    """
+    after = _followed(parameter)
+    old, new, moved = l2(before), l2(after), l2(after - before)
+    whole = torch.where(old > 0, old, new)
+    return torch.where(whole > 0, moved / whole, torch.zeros_like(moved))
+
+
+def _followed(parameter: Tensor) -> Tensor:
+    values = parameter.detach()
+    stride = math.ceil(values.numel() / FOLLOWED)
+    return values.reshape(-1)[::stride] if stride > 1 else values
