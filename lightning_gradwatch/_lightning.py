@@ -48,7 +48,7 @@ def _import(name: str) -> ModuleType | None:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if error.name not in (name, name.split(".")[0]):  # a broken install is not an absent one
+        if error.name not in (name, name.partition(".")[0]):  # a broken install is not an absent one
             raise
         return None
 
@@ -103,10 +103,14 @@ def loss_node(trainer: Any, module: Any, loss: Any) -> Any | None:
     return node
 
 
+def loss_divisor(trainer: Any, module: Any) -> int:
+    """What Lightning divides the user's loss by: the accumulation, in automatic optimisation."""
+    return int(trainer.accumulate_grad_batches) if module.automatic_optimization else 1
+
+
 def loss_value(trainer: Any, module: Any, loss: Any) -> Any:
     """The user's own loss as a 0-d tensor, from the scaled and divided one that ``on_before_backward`` is handed."""
-    value = loss.detach().float().sum() / loss_scale(trainer)
-    return value * trainer.accumulate_grad_batches if module.automatic_optimization else value
+    return loss.detach().float().sum() / loss_scale(trainer) * loss_divisor(trainer, module)
 
 
 # --- time: which step this is, and whether it is a real one -----------------------------------------------------------
@@ -130,7 +134,14 @@ def is_last_step(trainer: Any) -> bool:
     return bool(trainer.is_last_batch and (last_epoch or trainer.should_stop))
 
 
-# --- things ------------------------------------------------------------------------------------------------------------
+def any_rank(trainer: Any, decision: bool) -> bool:
+    """Whether any rank decided so; a collective, so that every rank must ask on the same steps."""
+    if trainer.world_size == 1:
+        return decision
+    return bool(trainer.strategy.reduce_boolean_decision(decision, all=False))
+
+
+# --- things -----------------------------------------------------------------------------------------------------------
 
 
 def unwrapped(optimizer: Any) -> Any:

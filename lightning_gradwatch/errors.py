@@ -1,9 +1,9 @@
 """What can go wrong, as sentences.  Everything this package raises on purpose is defined here.
 
-    GradWatchError
-    ├── WrongArgument      (also a ValueError)   a user's argument breaks a rule
-    ├── UnreadableRecord   (also a ValueError)   a recording is damaged, foreign or from a newer format
-    └── MissingExtra       (also an ImportError) an optional package is not installed
+GradWatchError
+├── WrongArgument      (also a ValueError)   a user's argument breaks a rule
+├── UnreadableRecord   (also a ValueError)   a recording is damaged, foreign or from a newer format
+└── MissingExtra       (also an ImportError) an optional package is not installed
 """
 
 from __future__ import annotations

@@ -28,7 +28,8 @@ class DeadPath:
     def examine(self, frame: Frame, memory: Memory) -> Iterable[Symptom]:
         """A symptom for parameters without a gradient, one for gradients that are exactly zero."""
         some = any(r.norm for r in frame.parameters)
-        if frame.skipped or not some and not any(ledger.end == -math.inf for ledger in frame.ledgers):
+        dead = any(ledger.end == -math.inf for ledger in frame.ledgers)
+        if frame.skipped or not (some or dead):
             return  # training_step returned None, or nothing was measured
         yield _unreached([r for r in frame.parameters if r.norm is None and r.name not in memory.fed], frame)
         killers = [killer for ledger in frame.ledgers if (killer := _killer(ledger)) is not None]

@@ -46,7 +46,8 @@ class NonFinite:
 def _summary(frame: Frame, layers: tuple[str, ...], elements: int) -> str:
     if not layers:
         return "all gradients are finite"
-    return f"{elements} elements of the gradient are inf or nan at step {frame.step} (batch {frame.batch}), first in {layers[0]}"
+    when = f"step {frame.step} (batch {frame.batch})"
+    return f"{elements} elements of the gradient are inf or nan at {when}, first in {layers[0]}"
 
 
 def _first_broken(frame: Frame) -> str | None:

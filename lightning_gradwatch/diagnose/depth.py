@@ -41,11 +41,11 @@ class DepthProduct(Rule):
         """Whether anything was lost that many layers share."""
         if losses.depth <= 0:
             return Answer(holds=False)
-        factor = 10 ** (-losses.total / losses.layers)
+        factor, left = 10 ** (-losses.total / losses.layers), max(0.0, losses.total)
         return Answer(
             holds=True,
             weight=losses.depth,
-            sentence=f"{losses.layers} layers multiply a factor of {factor:.2g} each: 10^-{max(0.0, losses.total):.1f} is left",
+            sentence=f"{losses.layers} layers multiply a factor of {factor:.2g} each: 10^-{left:.1f} is left",
             evidence=(
                 Quantity(name="layers on the way", value=float(losses.layers), unit="layers"),
                 Quantity(name="mean factor a layer", value=factor),

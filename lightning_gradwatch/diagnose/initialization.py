@@ -36,8 +36,8 @@ class WeightsTooSmall(Rule):
     is_remedy_safe = """
         Safe before the first step. Later it throws away what the weights have learned."""
     sources = (
-        "Glorot & Bengio (2010), Understanding the difficulty of training deep feedforward neural networks, equation 16",
-        "He, Zhang, Ren & Sun (2015), Delving deep into rectifiers, equation 14",
+        "Glorot & Bengio (2010), Understanding the difficulty of training deep feedforward neural networks, eq. 16",
+        "He, Zhang, Ren & Sun (2015), Delving deep into rectifiers, eq. 14",
     )
 
     def check(self, losses: Losses, ledger: Ledger, anatomy: Anatomy) -> Answer:
@@ -61,7 +61,9 @@ def _stds(layers: Sequence[Layer], scheme: str) -> tuple[float | None, float | N
     if not layers:
         return None, None
     good = [
-        math.sqrt(2 / (layer.fan_in or 1)) if scheme == "He" else math.sqrt(2 / ((layer.fan_in or 1) + (layer.fan_out or 1)))
+        math.sqrt(2 / (layer.fan_in or 1))
+        if scheme == "He"
+        else math.sqrt(2 / ((layer.fan_in or 1) + (layer.fan_out or 1)))
         for layer in layers
     ]
     return statistics.median(layer.weight_std or 0.0 for layer in layers), statistics.median(good)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lightning_gradwatch.records import Anatomy, Ledger, Segment
 from lightning_gradwatch.records.flow import charged, path_to
@@ -71,8 +71,6 @@ def split(ledger: Ledger, layer: str, anatomy: Anatomy) -> Losses:
 
 def _charge_depth(losses: Losses) -> Losses:
     """Move the harmless part of every layer's loss to depth, from activations and weights in proportion."""
-    from dataclasses import replace
-
     blamed = losses.activation + losses.weights
     mild = min(blamed, MILD * losses.layers)
     keep = 1 - mild / blamed if blamed else 0.0
@@ -92,7 +90,7 @@ def _expected_gain(acting: Sequence[Segment]) -> float:
 
 
 def _shape(segment: Segment, anatomy: Anatomy) -> float:
-    """Decades that Xavier's weights give a gradient that goes from n_out values to n_in (Glorot & Bengio, equation 16)."""
+    """Decades that Xavier's weights give a gradient from n_out values to n_in (Glorot & Bengio 2010, equation 16)."""
     layers = [layer for name in segment.modules if (layer := anatomy.layer(name)) is not None]
     if len(layers) != 1 or not layers[0].fan_in or not layers[0].fan_out:
         return 0.0

@@ -60,7 +60,9 @@ class Rule:
             ("Is the remedy safe?", self.is_remedy_safe),
             ("Sources", "\n".join(f"- {source}" for source in self.sources)),
         )
-        head = f"# {self.code} {self.title}\n\nCause: **{self.kind}**. Explains: {', '.join(map(str, self.findings))}.\n"
+        head = (
+            f"# {self.code} {self.title}\n\nCause: **{self.kind}**. Explains: {', '.join(map(str, self.findings))}.\n"
+        )
         return head + "".join(f"\n## {title}\n\n{_dedent(text)}\n" for title, text in sections)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 from lightning_gradwatch.measure.operations import family, operation
@@ -85,11 +86,14 @@ def trunk(graph: Graph, target: Node) -> Trunk:
         up[node] = 1 if node is target else sum(up[child] for child in graph.edges[node]) % _PRIME
     total = up[graph.order[0]]
     nodes = tuple(node for node in graph.order if up[node] and down[node] * up[node] % _PRIME == total)
-    splits = tuple(down[here] != down[there] for here, there in zip(nodes, nodes[1:], strict=False))
+    splits = tuple(down[here] != down[there] for here, there in pairwise(nodes))
     return Trunk(nodes, (*splits, False))
 
 
-def consumers(graph: Graph, leaf: Node, parametrized: bool = False) -> list[Node]:
+_LAYERS = ("linear", "norm", "recurrent")
+
+
+def consumers(graph: Graph, leaf: Node, parametrized: bool = False) -> dict[Node, bool]:
     """The operations that use a parameter, past the views and casts that stand before them.
 
     Args:
@@ -97,28 +101,34 @@ def consumers(graph: Graph, leaf: Node, parametrized: bool = False) -> list[Node
         leaf: the parameter's AccumulateGrad node.
         parametrized: the parameter is computed on before it is used (weight_norm, spectral_norm): climb to the first
             operation that is one of a layer.
+
+    Returns:
+        Operation -> whether it is a layer's: a penalty on the weights (their square, or their product with themselves
+        in an orthogonality term) uses the parameter too, and may lie farther from the loss than the layer.
     """
-    found: dict[Node, None] = {}
-    stack, seen = list(graph.parents[leaf]), set()
+    found: dict[Node, bool] = {}
+    stack = list(graph.parents[leaf])
+    seen: set[Node] = set()
     while stack:
         node = stack.pop()
-        if node in seen:
-            continue
-        seen.add(node)
         kind = family(operation(node.name()))
-        between = kind in ("view", "parameter") or (parametrized and kind not in ("linear", "norm", "recurrent"))
+        between = kind in ("view", "parameter") or (parametrized and kind not in _LAYERS)
         if between and graph.parents[node]:
-            stack.extend(graph.parents[node])
+            if node not in seen:
+                seen.add(node)
+                stack.extend(graph.parents[node])
         else:
-            found[node] = None
-    return list(found)
+            found[node] = kind in _LAYERS and node not in found
+    return found
 
 
 def deepest(graph: Graph, leaves: Iterable[tuple[Node, bool]]) -> tuple[Node, Node] | None:
     """The (leaf, consumer) farthest from the loss; of several equally far ones the first; None: there are none."""
-    best: tuple[Node, Node] | None = None
-    for leaf, parametrized in leaves:
-        for consumer in consumers(graph, leaf, parametrized):
-            if best is None or graph.distance[consumer] > graph.distance[best[1]]:
-                best = leaf, consumer
-    return best
+    uses = [
+        (leaf, node, is_layer)
+        for leaf, parametrized in leaves
+        for node, is_layer in consumers(graph, leaf, parametrized).items()
+    ]
+    layers = [use for use in uses if use[2]] or uses
+    best = max(layers, key=lambda use: graph.distance[use[1]], default=None)
+    return None if best is None else (best[0], best[1])

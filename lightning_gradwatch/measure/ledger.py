@@ -18,7 +18,7 @@ from torch import Tensor
 from lightning_gradwatch.measure import activations
 from lightning_gradwatch.measure.graph import Graph, Node, deepest, trunk, walk
 from lightning_gradwatch.measure.norms import joint_l2
-from lightning_gradwatch.measure.operations import family, operation
+from lightning_gradwatch.measure.operations import operation
 from lightning_gradwatch.measure.segments import Cut, adopt, cut, module_of
 from lightning_gradwatch.records import Ledger, Segment
 
@@ -46,7 +46,7 @@ class OpenLedger:
                 present = [g for g in gradients if g is not None]
                 if present:
                     self._norms[index] = joint_l2(present)
-            except Exception as error:  # noqa: BLE001 - would otherwise surface in the middle of the user's backward
+            except Exception as error:  # would otherwise surface in the middle of the user's backward
                 self.error = error
 
         return read

@@ -38,7 +38,7 @@ def l2(tensor: Tensor) -> Tensor:
 
 
 def is_safe(norm: float) -> bool:
-    """Whether a norm that float32 accumulated can be trusted: neither its square nor that of its parts left the range."""
+    """Whether a norm that float32 accumulated can be trusted: no square of its parts left the range."""
     return _SAFE[0] < norm < _SAFE[1]
 
 

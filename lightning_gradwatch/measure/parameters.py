@@ -6,7 +6,7 @@ measured again in a way that can.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,16 +27,20 @@ class Owned:
     optimizer: int
 
 
-def owned_by(optimizers: Sequence[Any], names: dict[int, str]) -> list[Owned]:
-    """The parameters of those optimizers that need a gradient, each once, under the first optimizer that has it."""
-    found: dict[int, Owned] = {}
-    for index, optimizer in enumerate(optimizers):
-        for group in optimizer.param_groups:
-            for parameter in group["params"]:
-                if parameter.requires_grad:
-                    name = names.get(id(parameter), f"optimizer[{index}].param[{len(found)}]")
-                    found.setdefault(id(parameter), Owned(name, parameter, index))
-    return list(found.values())
+def owned_by(optimizer: Any, index: int, names: Mapping[int, str]) -> list[Owned]:
+    """The parameters of one optimizer that need a gradient, each once.
+
+    Args:
+        optimizer: a torch optimizer.
+        index: its place among the fit's optimizers.
+        names: ``id(parameter)`` -> its name; parameters of no module are told by their place.
+    """
+    wanted = [p for group in optimizer.param_groups for p in group["params"] if p.requires_grad]
+    unique = {id(parameter): parameter for parameter in wanted}.values()
+    return [
+        Owned(names.get(id(parameter), f"optimizer[{index}].param[{place}]"), parameter, index)
+        for place, parameter in enumerate(unique)
+    ]
 
 
 def gradient_statistics(gradients: Sequence[Tensor]) -> Tensor:

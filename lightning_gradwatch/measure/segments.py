@@ -63,14 +63,20 @@ def module_of(parameter: str) -> str:
         >>> module_of("net.0.weight"), module_of("net.0.parametrizations.weight.original0")
         ('net.0', 'net.0')
     """
-    return parameter.partition(".parametrizations.")[0] if ".parametrizations." in parameter else parameter.rpartition(".")[0]
+    return (
+        parameter.partition(".parametrizations.")[0]
+        if ".parametrizations." in parameter
+        else parameter.rpartition(".")[0]
+    )
 
 
 def _family(node: Node) -> str:
     return family(operation(node.name()))
 
 
-def _collect(graph: Graph, members: Sequence[Node], stops: set[Node], claimed: set[Node]) -> tuple[list[Node], list[Node]]:
+def _collect(
+    graph: Graph, members: Sequence[Node], stops: set[Node], claimed: set[Node]
+) -> tuple[list[Node], list[Node]]:
     """What hangs on these trunk nodes before the next one: (operations, parameter leaves).
 
     An operation that several segments reach belongs to the one nearest to the loss, so that the work stays linear;

@@ -27,7 +27,7 @@ class StepMeter:
     """
 
     def __init__(self, names: Mapping[int, str]) -> None:
-        self._names = names
+        self.names = names
         self._loss: Tensor | None = None
         self._ledgers: list[OpenLedger] = []
         self._owned: list[Owned] = []
@@ -46,7 +46,7 @@ class StepMeter:
         self.backward_ends()
         self._loss = loss if self._loss is None else self._loss + loss
         name = "loss" if not self._ledgers else f"loss[{len(self._ledgers)}]"
-        ledger = open_ledger(root, self._names, name, scale=scale)
+        ledger = open_ledger(root, self.names, name, scale=scale)
         if ledger is not None:
             self._ledgers.append(ledger)
 
@@ -95,7 +95,9 @@ class StepMeter:
             self._readings(statistics, updates),
         )
 
-    def _readings(self, statistics: Sequence[Sequence[float]], updates: Mapping[int, float]) -> tuple[ParameterReading, ...]:
+    def _readings(
+        self, statistics: Sequence[Sequence[float]], updates: Mapping[int, float]
+    ) -> tuple[ParameterReading, ...]:
         rows: dict[int, tuple[float, float, float, float]] = {}
         for (places, _, scale), flat in zip(self._tables, statistics, strict=True):
             n = len(places)

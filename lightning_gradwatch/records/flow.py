@@ -39,5 +39,8 @@ def flow_by_layer(ledger: Ledger) -> dict[str, float]:
 def path_to(ledger: Ledger, layer: str) -> Sequence[Segment]:
     """The segments from the head's output down to that layer's output."""
     body = ledger.body
-    last = max((i for i, segment in enumerate(body) if layer in (segment.layer, *segment.modules) and segment.modules), default=None)
+    last = max(
+        (i for i, segment in enumerate(body) if layer in (segment.layer, *segment.modules) and segment.modules),
+        default=None,
+    )
     return body if last is None or layer == ledger.target_layer else body[:last]

@@ -55,7 +55,7 @@ class Ledger:
 
     @property
     def head(self) -> int:
-        """Index of the first segment, seen from the loss, that uses parameters: what lies before belongs to the loss."""
+        """Index of the first segment from the loss that uses parameters: what lies before belongs to the loss."""
         return next((i for i, segment in enumerate(self.segments) if segment.modules), len(self.segments))
 
     @property

@@ -117,6 +117,7 @@ def lines(
     findings: Sequence[Finding],
     events: Sequence[Event],
     notes: Sequence[str],
+    *,
     config: Mapping[str, Any],
     version: str | None = None,
 ) -> Iterator[str]:
@@ -125,8 +126,6 @@ def lines(
     for frame in frames:
         yield line(frame)
     steps = [*(f.step for f in frames), *(f.last_step for f in findings), *(e.step for e in events)]
-    changes = Changes(
-        step=max(steps, default=0), findings=tuple(findings), events=tuple(events), notes=tuple(notes)
-    )
+    changes = Changes(step=max(steps, default=0), findings=tuple(findings), events=tuple(events), notes=tuple(notes))
     if changes:
         yield line(changes)

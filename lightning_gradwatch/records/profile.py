@@ -74,7 +74,7 @@ def _row(layer: str, flow: float, stretch: tuple[Segment, ...], own: list[Parame
 
 
 def _of(readings: tuple[ParameterReading, ...], layer: str) -> list[ParameterReading]:
-    """The readings of the parameters in that module; weights rather than biases, whose gradients may vanish by design."""
+    """The readings of the parameters in that module; weights rather than biases, whose gradients may be 0 by design."""
     own = [r for r in readings if r.name.rpartition(".")[0] == layer or r.name.startswith(layer + ".")]
     weights = [r for r in own if not r.name.endswith("bias")]
     return weights or own

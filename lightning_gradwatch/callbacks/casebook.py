@@ -1,0 +1,99 @@
+"""Everything known about one fit: frames in, findings with causes and remedies out.  Holds no tensor and no trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from lightning_gradwatch.detect import Change, Judge
+from lightning_gradwatch.diagnose import explain
+from lightning_gradwatch.records import Anatomy, Event, Frame
+from lightning_gradwatch.records.codec import decode, encode
+from lightning_gradwatch.remedies import prescribe
+from lightning_gradwatch.report.report import Report
+
+# Frames kept for the report, thinned evenly beyond that; and numbers that a checkpoint carries of them.
+_FRAMES = 128
+_CARRIED = 2_000
+
+
+@dataclass
+class Casebook:
+    """The memory of one fit.
+
+    Example:
+        >>> Casebook().report.findings
+        ()
+    """
+
+    name: str = "gradwatch"
+    config: Mapping[str, Any] = field(default_factory=dict)
+    anatomy: Anatomy = field(default_factory=Anatomy)
+    frames: list[Frame] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    judge: Judge = field(default_factory=Judge)
+
+    def take(self, frame: Frame) -> list[Change]:
+        """One more measured step: judge it, explain and prescribe for what is new."""
+        self.frames.append(frame)
+        if len(self.frames) > _FRAMES:  # the older half loses every other frame, so that the report spans the whole fit
+            self.frames[1 : _FRAMES // 2] = self.frames[1 : _FRAMES // 2 : 2]
+        return [self._explained(change, frame) for change in self.judge.judge(frame)]
+
+    def _explained(self, change: Change, frame: Frame) -> Change:
+        if change.what == "resolved":
+            return change
+        causes = explain(change.finding, frame, self.anatomy) or change.finding.causes
+        finding = replace(change.finding, causes=causes)
+        finding = replace(finding, remedies=prescribe(finding, self.anatomy))
+        self.judge.amend(finding)
+        return Change(change.what, finding)
+
+    def note(self, text: str) -> bool:
+        """Remember a sentence; False if it was said before."""
+        if text in self.notes:
+            return False
+        self.notes.append(text)
+        return True
+
+    @property
+    def report(self) -> Report:
+        """All of it as values."""
+        return Report(
+            findings=self.judge.findings,
+            events=tuple(self.events),
+            frames=tuple(self.frames),
+            anatomy=self.anatomy,
+            notes=tuple(self.notes),
+            config=dict(self.config),
+            name=self.name,
+        )
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint carries, as JSON data: all judgement, and as many frames as are small enough."""
+        return {
+            "judge": self.judge.state(),
+            "events": encode(self.events),
+            "notes": list(self.notes),
+            "frames": encode(_thinned(self.frames)),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what ``state`` gave.
+
+        Raises:
+            UnreadableRecord: the data is damaged.
+        """
+        self.judge.restore(state["judge"])
+        self.events = [decode(Event, item) for item in state["events"]]
+        self.notes = list(state["notes"])
+        self.frames = [decode(Frame, item) for item in state["frames"]]
+
+
+def _thinned(frames: list[Frame]) -> list[Frame]:
+    """An even choice of frames, the last one always in it, that a checkpoint can carry."""
+    numbers = sum(len(f.parameters) + sum(len(ledger.segments) for ledger in f.ledgers) for f in frames)
+    step = max(1, -(-numbers // _CARRIED))
+    return frames[::-1][::step][::-1]

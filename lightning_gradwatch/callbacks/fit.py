@@ -1,0 +1,140 @@
+"""What the watch holds only while a fit runs: the model's names, the optimizers, the open step, the sinks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lightning_gradwatch import _lightning
+from lightning_gradwatch.anatomy import parameter_names
+from lightning_gradwatch.measure.ledger import is_opaque
+from lightning_gradwatch.measure.parameters import owned_by
+from lightning_gradwatch.measure.step import StepMeter
+from lightning_gradwatch.records import Frame
+from lightning_gradwatch.sinks import Sink
+
+_OPAQUE = (
+    "the graph holds compiled regions or reentrant checkpoints, whose inside autograd does not show: "
+    "each of them is one step of the ledger"
+)
+_BLIND = "no backward of this step went through Lightning (loss.backward() called directly?): there is no ledger for it"
+
+
+class LiveFit:
+    """One running fit, as seen by the watch.
+
+    Args:
+        trainer: a trainer of either namespace.
+        module: its LightningModule.
+        sinks: where records go; empty on ranks other than zero.
+    """
+
+    def __init__(self, trainer: Any, module: Any, sinks: Sequence[Sink]) -> None:
+        self.sinks = list(sinks)
+        self.measured = -1  # the last step that was measured
+        self._trainer, self._module = trainer, module
+        self._meter: StepMeter | None = None
+
+    @property
+    def is_measuring(self) -> bool:
+        """Whether the batch at hand is being measured."""
+        return self._meter is not None
+
+    def begin(self) -> None:
+        """Measure the batch that starts now."""
+        # Names afresh: parameters come and go during a fit (unfreezing, lazy modules, swaps).
+        self._meter = StepMeter(parameter_names(self._module))
+        self._global_step = int(self._trainer.global_step)
+        self._rates = tuple(
+            float(group["lr"])
+            for optimizer in _lightning.optimizers_of(self._trainer)
+            for group in optimizer.param_groups
+        )
+
+    def backward_begins(self, loss: Any) -> None:
+        """A backward of this batch is about to start."""
+        root = _lightning.loss_node(self._trainer, self._module, loss)
+        if self._meter is None or root is None:  # a loss without a graph: torch will tell the user
+            return
+        scale = _lightning.loss_scale(self._trainer) / _lightning.loss_divisor(self._trainer, self._module)
+        self._meter.backward_begins(root, _lightning.loss_value(self._trainer, self._module, loss), scale)
+
+    def backward_ends(self) -> None:
+        """A backward of this batch is over."""
+        if self._meter is not None:
+            self._meter.backward_ends()
+
+    def optimizer_steps(self, optimizer: Any) -> None:
+        """This optimizer is about to use its gradients."""
+        if self._meter is None:
+            return
+        every = _lightning.optimizers_of(self._trainer)
+        raw = _lightning.unwrapped(optimizer)
+        index = next((i for i, other in enumerate(every) if other is raw), 0)
+        scale = _lightning.gradient_scale(self._trainer, optimizer)
+        self._meter.optimizer_steps(index, owned_by(raw, index, self._meter.names), scale)
+
+    def finish(self, batch: int, rate_scale: float) -> Frame:
+        """The frame of this batch."""
+        meter, self._meter = self._meter, None
+        assert meter is not None
+        loss, ledgers, parameters = meter.finish()
+        scaled = _lightning.has_scaler(self._trainer)
+        self.measured = _lightning.step_of(self._trainer)
+        return Frame(
+            step=self.measured,
+            global_step=self._global_step,
+            epoch=int(self._trainer.current_epoch),
+            batch=batch,
+            loss=loss,
+            rates=self._rates,
+            rate_scale=rate_scale,
+            loss_scale=_lightning.loss_scale(self._trainer),
+            skipped=scaled and any(reading.nonfinite for reading in parameters),
+            ledgers=ledgers,
+            parameters=parameters,
+        )
+
+    def drop(self) -> None:
+        """Forget the step at hand and take its hooks away."""
+        meter, self._meter = self._meter, None
+        if meter is not None:
+            meter.backward_ends()
+
+    def close(self) -> None:
+        """Let go of everything that belongs to the fit."""
+        self.drop()
+        sinks, self.sinks = self.sinks, []
+        for sink in sinks:
+            sink.close()
+
+
+def remarks(frame: Frame) -> list[str]:
+    """What a user should know about how this frame was measured."""
+    said = [_OPAQUE] if any(is_opaque(ledger) for ledger in frame.ledgers) else []
+    if not frame.ledgers and any(reading.norm for reading in frame.parameters):
+        said.append(_BLIND)
+    return said
+
+
+def is_due(trainer: Any, module: Any, schedule: Any, measured: int) -> bool:
+    """Whether the batch that starts now is measured: a scheduled step, or one that may turn out to be the last.
+
+    Args:
+        trainer: the trainer.
+        module: its LightningModule.
+        schedule: a ``measure.schedule.Schedule``.
+        measured: the last step that was measured.
+    """
+    step = _lightning.step_of(trainer)
+    if step == measured or not _lightning.completes_window(trainer, module):
+        return False
+    if schedule.due(step) or _lightning.is_last_step(trainer):
+        return True
+    # Early stopping ends a fit after an epoch, unannounced.
+    return bool(trainer.is_last_batch) and step - measured >= schedule.every_n_steps // 2
+
+
+def config_of(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings and versions, for the head of a recording."""
+    return {**settings, "versions": _lightning.versions()}

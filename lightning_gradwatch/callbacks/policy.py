@@ -1,0 +1,52 @@
+"""What to do about a vanishing gradient, and when: pure decisions, carried out by the callback."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from lightning_gradwatch.callbacks import arguments
+from lightning_gradwatch.records import Event, Finding, Kind
+
+OnVanishing = Literal["warn", "decay_lr", "stop", "ignore"]
+CHOICES = ("warn", "decay_lr", "stop", "ignore")
+
+
+@dataclass(frozen=True)
+class Policy:
+    """When to act, how often, how strongly.
+
+    Raises:
+        WrongArgument: an argument breaks its rule.
+
+    Example:
+        >>> Policy("decay_lr", decay_factor=0.5, cooldown_steps=100, max_decays=3).action(0, (), ()) is None
+        True
+    """
+
+    on_vanishing: OnVanishing = "warn"
+    decay_factor: float = 0.5
+    cooldown_steps: int = 200
+    max_decays: int = 3
+
+    def __post_init__(self) -> None:
+        arguments.word("on_vanishing", self.on_vanishing, CHOICES)
+        arguments.number("decay_factor", self.decay_factor, 1e-12, 1.0, "a number above 0 and below 1")
+        arguments.whole("cooldown_steps", self.cooldown_steps, 0)
+        arguments.whole("max_decays", self.max_decays, 1)
+
+    @property
+    def acts(self) -> bool:
+        """Whether it ever does more than to speak."""
+        return self.on_vanishing in ("decay_lr", "stop")
+
+    def action(self, step: int, findings: Sequence[Finding], events: Sequence[Event]) -> Finding | None:
+        """The finding to act on now; None: nothing to do, or not yet again."""
+        if not self.acts:
+            return None
+        done = [event for event in events if event.action == self.on_vanishing]
+        most = self.max_decays if self.on_vanishing == "decay_lr" else 1
+        if len(done) >= most or (done and step - done[-1].step < self.cooldown_steps):
+            return None
+        return next((f for f in findings if f.kind is Kind.VANISHING and f.is_alarm), None)

@@ -1,0 +1,45 @@
+import pytest
+import torch
+
+from lightning_gradwatch.measure import updates
+from lightning_gradwatch.measure.updates import remember, update_ratio
+from tests.reference import twins
+
+
+def ratio(before, step):
+    weight = before.clone()
+    [kept] = remember([weight])
+    return update_ratio(weight.add_(step), kept).item()
+
+
+def test_hand_worked():
+    assert ratio(torch.tensor([3.0, 4.0]), torch.tensor([0.0, 0.5])) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16], ids=str)
+def test_equals_the_twin(dtype):
+    before, step = torch.randn(20, 3).to(dtype), (torch.randn(20, 3) * 1e-2).to(dtype)
+    after = before + step
+    expected = twins.l2(after.double() - before.double()) / twins.l2(before)
+    assert ratio(before, step) == pytest.approx(expected, rel=1e-5 if dtype != torch.bfloat16 else 1e-2)
+
+
+@pytest.mark.parametrize(
+    ("before", "step", "expected"),
+    [(0.0, 0.0, 0.0), (0.0, 0.1, 1.0), (1.0, 0.0, 0.0), (1e-30, 1e-33, 1e-3)],
+    ids=["zero stays zero", "zero wakes up", "no step", "tiny weights"],
+)
+def test_corners(before, step, expected):
+    assert ratio(torch.full((8,), before), torch.full((8,), step)) == pytest.approx(expected, rel=1e-3)
+
+
+def test_large_parameters_are_followed_on_a_part(monkeypatch):
+    monkeypatch.setattr(updates, "FOLLOWED", 100)
+    weight = torch.randn(1000)
+    [kept] = remember([weight])
+    assert kept.numel() == 100
+    assert update_ratio(weight.mul_(1.01), kept).item() == pytest.approx(0.01, rel=1e-3)
+
+
+def test_empty_parameter():
+    assert ratio(torch.zeros(0), torch.zeros(0)) == 0.0
