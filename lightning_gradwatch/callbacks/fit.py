@@ -1,8 +1,8 @@
-"""What the watch holds only while a fit runs: the model's names, the optimizers, the open step, the sinks."""
+"""What the watch holds only while a fit runs: the model's names, the optimizers, the open step."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from lightning_gradwatch import _lightning
@@ -11,7 +11,6 @@ from lightning_gradwatch.measure.ledger import is_opaque
 from lightning_gradwatch.measure.parameters import owned_by
 from lightning_gradwatch.measure.step import StepMeter
 from lightning_gradwatch.records import Frame
-from lightning_gradwatch.sinks import Sink
 
 _OPAQUE = (
     "the graph holds compiled regions or reentrant checkpoints, whose inside autograd does not show: "
@@ -26,11 +25,9 @@ class LiveFit:
     Args:
         trainer: a trainer of either namespace.
         module: its LightningModule.
-        sinks: where records go; empty on ranks other than zero.
     """
 
-    def __init__(self, trainer: Any, module: Any, sinks: Sequence[Sink]) -> None:
-        self.sinks = list(sinks)
+    def __init__(self, trainer: Any, module: Any) -> None:
         self.measured = -1  # the last step that was measured
         self._trainer, self._module = trainer, module
         self._meter: StepMeter | None = None
@@ -100,13 +97,6 @@ class LiveFit:
         meter, self._meter = self._meter, None
         if meter is not None:
             meter.backward_ends()
-
-    def close(self) -> None:
-        """Let go of everything that belongs to the fit."""
-        self.drop()
-        sinks, self.sinks = self.sinks, []
-        for sink in sinks:
-            sink.close()
 
 
 def remarks(frame: Frame) -> list[str]:

@@ -7,19 +7,19 @@ from typing import Any
 from lightning_gradwatch import _lightning
 from lightning_gradwatch.anatomy import inspect_model
 from lightning_gradwatch.callbacks import arguments, console
+from lightning_gradwatch.callbacks.acting import Actor
 from lightning_gradwatch.callbacks.casebook import Casebook
 from lightning_gradwatch.callbacks.fit import LiveFit, config_of, is_due, remarks
 from lightning_gradwatch.callbacks.guard import guarded
 from lightning_gradwatch.callbacks.policy import OnVanishing, Policy
-from lightning_gradwatch.detect import Change
-from lightning_gradwatch.errors import MissingExtra, UnreadableRecord
+from lightning_gradwatch.callbacks.telling import Teller
+from lightning_gradwatch.errors import UnreadableRecord
 from lightning_gradwatch.measure.schedule import Schedule
 from lightning_gradwatch.records import Event, Kind
 from lightning_gradwatch.records.codec import FORMAT, dumps, loads
 from lightning_gradwatch.remedies.rate_scale import RateScale
 from lightning_gradwatch.report.report import Report
 from lightning_gradwatch.sinks import open_sinks
-from lightning_gradwatch.verify import follow_up
 
 _Bases: Any = _lightning.callback_bases()
 
@@ -83,9 +83,9 @@ class GradWatch(*_Bases):
     def _reset(self) -> None:
         self.is_off = False
         self._casebook = Casebook(name=self.name, config=config_of(self._settings()))
-        self._rates = RateScale(floor=self.min_lr)
+        self._actor = Actor(self.policy, RateScale(floor=self.min_lr))
+        self._teller = Teller(self._casebook, speaks=self.verbose)
         self._live: LiveFit | None = None
-        self._pictured = -1
 
     def _settings(self) -> dict[str, Any]:
         return {
@@ -127,13 +127,11 @@ class GradWatch(*_Bases):
     @guarded
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Learn what the network is made of; open the sinks."""
-        if self.verbose and trainer.is_global_zero:
-            console.prepare()
         self._casebook.anatomy = inspect_model(pl_module)
-        loggers = trainer.loggers if trainer.is_global_zero else []
-        self._live = LiveFit(trainer, pl_module, open_sinks(loggers, self._casebook.anatomy, self._casebook.config))
+        self._live = LiveFit(trainer, pl_module)
+        self._teller = self._make_teller(trainer)
         if self.policy.on_vanishing == "decay_lr":
-            self._rates.attach(_lightning.optimizers_of(trainer))
+            self._actor.rates.attach(_lightning.optimizers_of(trainer))
 
     @guarded
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
@@ -156,162 +154,94 @@ class GradWatch(*_Bases):
     @guarded
     def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
         """Read the gradients: unscaled and not yet clipped."""
-        self._rates.reapply(optimizer)
+        self._actor.rates.reapply(optimizer)
         if self._live is not None:
             self._live.optimizer_steps(optimizer)
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Close the frame, judge it, tell, act."""
-        due = self._live is not None and self._live.is_measuring
-        self._judge(trainer, batch_idx)
-        # All ranks of a sampled step come here, also one whose watch failed: they decide together or hang.
-        if due and self.policy.acts:
-            self._act(trainer, _lightning.any_rank(trainer, self._wanted(trainer) is not None))
+        if self._live is None or not self._live.is_measuring:
+            return
+        self._judge(batch_idx)
+        if self.policy.acts:  # outside the guard: ranks decide together, and one that is missing would hang the others
+            event = self._actor.act(trainer, self._casebook, self._live.measured)
+            self._tell(event)
 
+    @guarded
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
-        """Draw the last picture, say the last line, leave nothing behind."""
-        self._finale(trainer)
-        self._leave(trainer)
+        """Draw the last picture, say the last line."""
+        self._teller.closing()
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         """The fit dies: leave nothing behind, keep the report."""
-        self._leave(trainer)
+        self._leave()
+
+    def on_fit_end(self, trainer: Any, pl_module: Any) -> None:
+        """Leave nothing behind."""
+        self._leave()
 
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Leave nothing behind."""
-        self._leave(trainer)
+        self._leave()
 
     def state_dict(self) -> dict[str, Any]:
         """One JSON text: nothing that ``weights_only=True`` could refuse."""
-        state = {**self._casebook.state(), "rate_scale": self._rates.factor, "measured": self._measured}
+        state = {**self._casebook.state(), "rate_scale": self._actor.rates.factor}
         return {"format": FORMAT, "gradwatch": dumps(state)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on where the checkpoint was written; a state that cannot be read is said once and ignored."""
         try:
             if state_dict.get("format") != FORMAT:
-                raise UnreadableRecord(f"format {state_dict.get('format')!r} is not {FORMAT}")
+                raise UnreadableRecord(f"its format is {state_dict.get('format')!r}, this version reads {FORMAT}.")
             state = loads(state_dict["gradwatch"], "checkpoint")
             self._casebook.restore(state)
-            self._rates.scale(float(state["rate_scale"]) / self._rates.factor)
-        except (KeyError, TypeError, ValueError) as error:
+            self._actor.rates.scale(float(state["rate_scale"]) / self._actor.rates.factor)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             self._reset()
-            self._say(f"the checkpoint's record of an earlier watch is ignored: {error}")
+            self._teller.note(f"what the checkpoint says of an earlier watch is ignored: {error}")
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the running fit: copies and pickles hold no trainer, tensor or open file."""
-        return {**self.__dict__, "_live": None}
+        return {**self.__dict__, "_live": None, "_teller": Teller(self._casebook, speaks=self.verbose)}
 
     # --- verbs --------------------------------------------------------------------------------------------------------
 
-    @property
-    def _measured(self) -> int:
-        return self._casebook.frames[-1].step if self._casebook.frames else -1
-
-    @guarded
-    def _judge(self, trainer: Any, batch_idx: int) -> None:
-        live = self._live
-        if live is None or not live.is_measuring:
-            return
-        frame = live.finish(batch_idx, self._rates.factor)
-        changes = self._casebook.take(frame)
-        for remark in remarks(frame):
-            self._say(remark)
-        followed = self._follow_up()
-        for sink in live.sinks:
-            sink.write(frame, self._casebook.judge.findings)
-        self._announce(trainer, frame.step, changes, followed)
-        self._picture(frame.step, any(change.what == "opened" for change in changes))
-
-    def _announce(self, trainer: Any, step: int, changes: list[Change], events: list[Event]) -> None:
-        told = [c for c in changes if c.finding.kind is not Kind.VANISHING or self.policy.on_vanishing != "ignore"]
-        if self.verbose and trainer.is_global_zero:
-            for change in told:
-                console.change(change)
-            for event in events:
-                console.event(event)
-        if (changes or events) and self._live is not None:
-            for sink in self._live.sinks:
-                sink.announce(step, [change.finding for change in changes], events, self._casebook.notes)
-
-    def _follow_up(self) -> list[Event]:
-        """Ask of every action whether it helped, once enough steps have passed."""
-        changed = []
-        for i, event in enumerate(self._casebook.events):
-            known = {finding.id: finding for finding in self._casebook.judge.findings}
-            followed = None if event.effect else follow_up(event, known.get(event.finding), self._casebook.frames, 50)
-            if followed is not None:
-                self._casebook.events[i] = followed
-                changed.append(followed)
-        return changed
-
-    def _wanted(self, trainer: Any) -> Any:
-        return self.policy.action(self._measured, self._casebook.judge.findings, self._casebook.events)
-
-    @guarded
-    def _act(self, trainer: Any, agreed: bool) -> None:
-        if not agreed:
-            return
-        finding = self._wanted(trainer)
-        event = self._stop(trainer, finding) if self.policy.on_vanishing == "stop" else self._decay(finding)
-        if event is not None:
-            self._casebook.events.append(event)
-            self._announce(trainer, self._measured, [], [event])
-
-    def _stop(self, trainer: Any, finding: Any) -> Event:
-        trainer.should_stop = True
-        reason = finding.summary if finding is not None else "another rank found a vanishing gradient"
-        return Event(step=self._measured, action="stop", finding=finding.id if finding else "", reason=reason)
-
-    def _decay(self, finding: Any) -> Event | None:
-        old, new = self._rates.scale(self.policy.decay_factor)
-        if old == new:  # all of them at min_lr already
-            return None
-        reason = finding.summary if finding is not None else "another rank found a vanishing gradient"
-        return Event(
-            step=self._measured,
-            action="decay_lr",
-            finding=finding.id if finding else "",
-            reason=f"{reason}; decay steadies the fit but does not repair a dead path",
-            old=tuple(old),
-            new=tuple(new),
+    def _make_teller(self, trainer: Any) -> Teller:
+        here = trainer.is_global_zero
+        if here and self.verbose:
+            console.prepare()
+        return Teller(
+            self._casebook,
+            open_sinks(trainer.loggers, self._casebook.anatomy, self._casebook.config) if here else (),
+            speaks=here and self.verbose,
+            hides=Kind.VANISHING if self.policy.on_vanishing == "ignore" else None,
+            picture_every_n_steps=self.picture_every_n_steps,
         )
 
-    def _picture(self, step: int, now: bool) -> None:
-        live = self._live
-        due = self.picture_every_n_steps and (now or step - max(0, self._pictured) >= self.picture_every_n_steps)
-        if live is None or not live.sinks or not due or step == self._pictured:
+    @guarded
+    def _judge(self, batch_idx: int) -> None:
+        if self._live is None:
             return
-        self._pictured = step
-        from lightning_gradwatch.report.figures import flow_image
-
-        try:
-            image = flow_image(self.report)
-        except MissingExtra as error:
-            self._say(str(error))
-            return
-        for sink in live.sinks:
-            sink.picture(step, image)
+        frame = self._live.finish(batch_idx, self._actor.rates.factor)
+        changes = self._casebook.take(frame)
+        self._teller.frame(frame, changes, self._actor.follow_up(self._casebook), remarks(frame))
 
     @guarded
-    def _finale(self, trainer: Any) -> None:
-        if self._casebook.frames:
-            self._picture(self._measured, now=True)
-        if self.verbose and trainer.is_global_zero:
-            console.closing(self._casebook)
+    def _tell(self, event: Event | None) -> None:
+        if event is not None:
+            self._teller.announce(event.step, [], [event])
 
-    def _leave(self, trainer: Any) -> None:
+    def _leave(self) -> None:
         """Hooks, references and rates as if the watch had never been here; runs whether the watch is on or off."""
         live, self._live = self._live, None
-        for let_go in (self._rates.detach, *([live.close] if live is not None else [])):
+        sinks, self._teller = self._teller.sinks, Teller(self._casebook, speaks=self.verbose)
+        closing = [self._actor.rates.detach, *([live.drop] if live else []), *(sink.close for sink in sinks)]
+        for close in closing:
             try:
-                let_go()
+                close()
             except Exception as error:  # an error in on_exception would replace the user's own
                 console.failed("cleaning up", error)
-
-    def _say(self, sentence: str) -> None:
-        if self._casebook.note(sentence) and self.verbose:
-            console.note(sentence)
 
     def _switch_off(self, stage: str, error: Exception) -> None:
         self.is_off = True

@@ -38,10 +38,9 @@ class Vanishing:
             return
         for ledger in frame.ledgers:
             flow = flow_by_layer(ledger)
-            lost = -min(flow.values(), default=0.0)
             # An exact zero is a path that is dead, an infinity or nan one that is broken: other detectors say so.
-            if math.isfinite(lost) and math.isfinite(ledger.start):
-                yield _symptom(frame, memory, ledger, flow, lost)
+            if all(map(math.isfinite, (ledger.start, *flow.values()))):
+                yield _symptom(frame, memory, ledger, flow, -min(flow.values()))
 
 
 def _symptom(frame: Frame, memory: Memory, ledger: Ledger, flow: dict[str, float], lost: float) -> Symptom:

@@ -14,9 +14,9 @@ class DepthProduct(Rule):
     title = "Depth multiplies small losses"
     kind = CauseKind.DEPTH
     looks_for = f"""
-        The part of the loss that no single layer can be blamed for: up to {MILD} decades a layer (a factor of
-        {10**-MILD:.2f}), times the number of layers between the head and the starved layer, and losses in operations
-        that are neither an activation nor weights."""
+        The part of the loss that no single operation can be blamed for: up to {MILD} decades each (a factor of
+        {10**-MILD:.2f}), times their number between the head and the starved layer, and losses in operations that are
+        neither an activation nor weights."""
     harm = """
         A product of factors below one decays exponentially with their number. What is harmless in 5 layers leaves a
         thousandth of the gradient after 60."""

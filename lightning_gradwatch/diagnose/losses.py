@@ -1,7 +1,7 @@
 """Splits the decades that a ledger lost between the activations, the weights, and the bare number of layers.
 
-Every layer may lose a little without harm: only the product over many such layers hurts, and that is depth.  What a
-layer loses beyond it is its activation's fault or its weights':
+Every operation may lose a little without harm: only the product over many of them hurts, and that is depth.  What one
+loses beyond that is its activation's fault or its weights':
 
 - an activation is charged what it loses beyond what good initial weights would make up for (a ReLU halves the mean
   square of the gradient and He's weights double it: He et al. 2015, equation 14; Xavier's weights assume a slope of 1:
@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from lightning_gradwatch.records import Anatomy, Ledger, Segment
 from lightning_gradwatch.records.flow import charged, path_to
 
-# A factor of 0.9 a layer is harmless in a shallow network: what a layer loses up to here is charged to depth.
+# A factor of 0.9 is harmless in a shallow network: what an operation loses up to here is charged to depth.
 MILD = 0.05
 # Decades that He's initialisation gives back at each of these activations: half of log10(2) where half of the slopes
 # are 1 and half are 0.  Everything else is initialised with Xavier's gain of 1.
@@ -53,35 +53,26 @@ def split(ledger: Ledger, layer: str, anatomy: Anatomy) -> Losses:
     rest = [max(0.0, -s.decades) for s in path if s.family not in ("activation", "linear")]
     slopes = [s.slope for s in acting if s.slope is not None]
     layers = max(1, len({s.layer for s in path}))
-    return _charge_depth(
-        Losses(
-            activation=_beyond_noise(activation),
-            weights=_beyond_noise(weights),
-            depth=_beyond_noise(rest),
-            layers=layers,
-            total=-math.fsum(s.decades for s in path),
-            activations=_count(acting),
-            activation_decades=math.fsum(s.decades for s in acting),
-            weight_decades=math.fsum(s.decades for s in linear),
-            expected_gain=gain,
-            slope=math.fsum(slopes) / len(slopes) if slopes else None,
-        )
+    return Losses(
+        activation=_beyond_mild(activation),
+        weights=_beyond_mild(weights),
+        depth=_mild(activation) + _mild(weights) + math.fsum(rest),
+        layers=layers,
+        total=-math.fsum(s.decades for s in path),
+        activations=_count(acting),
+        activation_decades=math.fsum(s.decades for s in acting),
+        weight_decades=math.fsum(s.decades for s in linear),
+        expected_gain=gain,
+        slope=math.fsum(slopes) / len(slopes) if slopes else None,
     )
 
 
-def _charge_depth(losses: Losses) -> Losses:
-    """Move the harmless part of every layer's loss to depth, from activations and weights in proportion."""
-    blamed = losses.activation + losses.weights
-    mild = min(blamed, MILD * losses.layers)
-    keep = 1 - mild / blamed if blamed else 0.0
-    return replace(
-        losses, activation=losses.activation * keep, weights=losses.weights * keep, depth=losses.depth + mild
-    )
+def _beyond_mild(losses: Sequence[float]) -> float:
+    return math.fsum(max(0.0, loss - MILD) for loss in losses)
 
 
-def _beyond_noise(losses: Sequence[float]) -> float:
-    """The sum of what segments lost, without those that lost no more than a random weight matrix may."""
-    return math.fsum(loss for loss in losses if loss > MILD)
+def _mild(losses: Sequence[float]) -> float:
+    return math.fsum(min(loss, MILD) for loss in losses)
 
 
 def _expected_gain(acting: Sequence[Segment]) -> float:

@@ -6,7 +6,19 @@ All gradient sizes are true sizes: unscaled, undivided by the loss scale, and in
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+
+def total(decades: Iterable[float]) -> float:
+    """The sum of decades, exactly rounded; nan where a path both dies and overflows.
+
+    Example:
+        >>> total([0.1] * 10), total([-float("inf"), 1.0]), total([-float("inf"), float("inf")])
+        (1.0, -inf, nan)
+    """
+    values = tuple(decades)
+    return math.fsum(values) if all(map(math.isfinite, values)) else sum(values)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +63,7 @@ class Ledger:
     @property
     def decades(self) -> float:
         """Decades from the loss to the target layer; negative = lost."""
-        return math.fsum(segment.decades for segment in self.segments)
+        return total(segment.decades for segment in self.segments)
 
     @property
     def head(self) -> int:
@@ -68,7 +80,7 @@ class Ledger:
         sums: dict[str, list[float]] = {}
         for segment in self.segments:
             sums.setdefault(segment.family, []).append(segment.decades)
-        return {family: math.fsum(values) for family, values in sums.items()}
+        return {family: total(values) for family, values in sums.items()}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
-from lightning_gradwatch.records.frame import Frame, Ledger, ParameterReading, Segment
+from lightning_gradwatch.records.frame import Frame, Ledger, ParameterReading, Segment, total
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ class LayerProfile:
     @property
     def own(self) -> float:
         """Decades that this layer and its activation lose or gain together."""
-        return math.fsum((self.activation, self.linear, self.norm, self.other))
+        return total((self.activation, self.linear, self.norm, self.other))
 
 
 _COLUMN = {"activation": "activation", "linear": "linear", "norm": "norm"}
@@ -46,14 +46,15 @@ def profile(frame: Frame, ledger: Ledger) -> tuple[LayerProfile, ...]:
 
 
 def _rows(frame: Frame, ledger: Ledger) -> Iterator[LayerProfile]:
-    total, seen = 0.0, ""
+    level, seen = 0.0, ""
+    readings = _by_module(frame.parameters)
     for layer, group in groupby(ledger.body, key=lambda segment: segment.layer):
         stretch = tuple(group)
         before_weights = [s.decades for s in stretch if not s.modules]
-        yield _row(layer, total + math.fsum(before_weights), stretch, _of(frame.parameters, layer))
-        total, seen = total + math.fsum(s.decades for s in stretch), layer
+        yield _row(layer, level + total(before_weights), stretch, _weights(readings.get(layer, [])))
+        level, seen = level + total(s.decades for s in stretch), layer
     if seen != ledger.target_layer:
-        yield _row(ledger.target_layer, total, (), _of(frame.parameters, ledger.target_layer))
+        yield _row(ledger.target_layer, level, (), _weights(readings.get(ledger.target_layer, [])))
 
 
 def _row(layer: str, flow: float, stretch: tuple[Segment, ...], own: list[ParameterReading]) -> LayerProfile:
@@ -73,11 +74,20 @@ def _row(layer: str, flow: float, stretch: tuple[Segment, ...], own: list[Parame
     )
 
 
-def _of(readings: tuple[ParameterReading, ...], layer: str) -> list[ParameterReading]:
-    """The readings of the parameters in that module; weights rather than biases, whose gradients may be 0 by design."""
-    own = [r for r in readings if r.name.rpartition(".")[0] == layer or r.name.startswith(layer + ".")]
-    weights = [r for r in own if not r.name.endswith("bias")]
-    return weights or own
+def _by_module(readings: tuple[ParameterReading, ...]) -> dict[str, list[ParameterReading]]:
+    """Module -> the readings of the parameters in it and in the modules it holds."""
+    table: dict[str, list[ParameterReading]] = {}
+    for reading in readings:
+        module = reading.name.rpartition(".")[0]
+        while module:
+            table.setdefault(module, []).append(reading)
+            module = module.rpartition(".")[0]
+    return table
+
+
+def _weights(readings: list[ParameterReading]) -> list[ParameterReading]:
+    """Weights rather than biases, whose gradients may be 0 by design; biases where there is nothing else."""
+    return [r for r in readings if not r.name.endswith("bias")] or readings
 
 
 def _rms(readings: list[ParameterReading]) -> float | None:

@@ -1,0 +1,67 @@
+"""Carries out what the policy decides, and asks later whether it helped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from lightning_gradwatch import _lightning
+from lightning_gradwatch.callbacks.casebook import Casebook
+from lightning_gradwatch.callbacks.policy import Policy
+from lightning_gradwatch.records import Event, Finding
+from lightning_gradwatch.remedies.rate_scale import RateScale
+from lightning_gradwatch.verify import follow_up
+
+# Steps after an action before its effect is asked for.
+_WAIT = 50
+
+
+@dataclass
+class Actor:
+    """The hands of the watch."""
+
+    policy: Policy
+    rates: RateScale
+
+    def act(self, trainer: Any, casebook: Casebook, step: int) -> Event | None:
+        """Do what the policy wants done now, on all ranks alike; what was done.
+
+        A collective where there are several ranks: all of them come here on the same steps.
+        """
+        wanted = self.policy.action(step, casebook.judge.findings, casebook.events)
+        if not _lightning.any_rank(trainer, wanted is not None):
+            return None
+        event = self._stop(trainer, wanted, step) if self.policy.on_vanishing == "stop" else self._decay(wanted, step)
+        if event is not None:
+            casebook.events.append(event)
+        return event
+
+    def follow_up(self, casebook: Casebook) -> list[Event]:
+        """The actions whose effect can be told now, with their effect; the casebook keeps them so."""
+        known = {finding.id: finding for finding in casebook.judge.findings}
+        told = []
+        for i, event in enumerate(casebook.events):
+            followed = None if event.effect else follow_up(event, known.get(event.finding), casebook.frames, _WAIT)
+            if followed is not None:
+                casebook.events[i] = followed
+                told.append(followed)
+        return told
+
+    def _stop(self, trainer: Any, finding: Finding | None, step: int) -> Event:
+        trainer.should_stop = True
+        return Event(step=step, action="stop", finding=_id(finding), reason=_reason(finding))
+
+    def _decay(self, finding: Finding | None, step: int) -> Event | None:
+        old, new = self.rates.scale(self.policy.decay_factor)
+        if old == new:  # all of them at min_lr already
+            return None
+        reason = f"{_reason(finding)}; decay steadies a fit but does not repair a dead path"
+        return Event(step=step, action="decay_lr", finding=_id(finding), reason=reason, old=tuple(old), new=tuple(new))
+
+
+def _id(finding: Finding | None) -> str:
+    return "" if finding is None else finding.id
+
+
+def _reason(finding: Finding | None) -> str:
+    return "another rank found a vanishing gradient" if finding is None else finding.summary

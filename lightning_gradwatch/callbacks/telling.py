@@ -1,0 +1,83 @@
+"""Tells the console and the sinks what happened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from lightning_gradwatch.callbacks import console
+from lightning_gradwatch.callbacks.casebook import Casebook
+from lightning_gradwatch.detect import Change
+from lightning_gradwatch.errors import MissingExtra
+from lightning_gradwatch.records import Event, Frame, Kind
+from lightning_gradwatch.sinks import Sink
+
+
+@dataclass
+class Teller:
+    """The voice of the watch.
+
+    Args:
+        casebook: what there is to tell.
+        sinks: where records go; empty on ranks other than zero.
+        speaks: whether the console hears anything.
+        hides: a kind of finding that is recorded but not spoken of.
+        picture_every_n_steps: least distance of two pictures; 0: none at all.
+    """
+
+    casebook: Casebook
+    sinks: Sequence[Sink] = ()
+    speaks: bool = True
+    hides: Kind | None = None
+    picture_every_n_steps: int = 0
+    _pictured: int = field(default=0, init=False)
+
+    def frame(self, frame: Frame, changes: Sequence[Change], events: Sequence[Event], remarks: Sequence[str]) -> None:
+        """A measured step, and what it changed."""
+        for remark in remarks:
+            self.note(remark)
+        for sink in self.sinks:
+            sink.write(frame, self.casebook.judge.findings)
+        self.announce(frame.step, changes, events)
+        self._picture(frame.step, any(change.what == "opened" for change in changes))
+
+    def announce(self, step: int, changes: Sequence[Change], events: Sequence[Event]) -> None:
+        """Findings that changed, and actions."""
+        if not changes and not events:
+            return
+        if self.speaks:
+            for change in changes:
+                if change.finding.kind is not self.hides:
+                    console.change(change)
+            for event in events:
+                console.event(event)
+        for sink in self.sinks:
+            sink.announce(step, [change.finding for change in changes], events, self.casebook.notes)
+
+    def note(self, sentence: str) -> None:
+        """A sentence that the user should know; only once."""
+        if self.casebook.note(sentence) and self.speaks:
+            console.note(sentence)
+
+    def closing(self) -> None:
+        """The last picture and the last line."""
+        if self.casebook.frames:
+            self._picture(self.casebook.frames[-1].step, now=True)
+        if self.speaks:
+            console.closing(self.casebook)
+
+    def _picture(self, step: int, now: bool) -> None:
+        if not self.sinks or not self.picture_every_n_steps:
+            return
+        if not now and step - self._pictured < self.picture_every_n_steps:
+            return
+        self._pictured = step
+        from lightning_gradwatch.report.figures import flow_image
+
+        try:
+            image = flow_image(self.casebook.report)
+        except MissingExtra as error:
+            self.note(str(error))
+            return
+        for sink in self.sinks:
+            sink.picture(step, image)

@@ -1,0 +1,76 @@
+import math
+from dataclasses import replace
+
+import pytest
+
+from lightning_gradwatch.detect import Judge
+from lightning_gradwatch.detect.dead_path import DeadPath
+from lightning_gradwatch.detect.vanishing import Vanishing
+from lightning_gradwatch.records import Kind
+from tests.reference.records import chain, frame, reading
+
+
+def findings(frames):
+    judge = Judge([DeadPath(), Vanishing()])
+    for one in frames:
+        judge.judge(one)
+    return judge.findings
+
+
+def steps(parameters, *ledgers, count=6, **fields):
+    return [frame(i, *ledgers, parameters=tuple(parameters), **fields) for i in range(count)]
+
+
+def test_never_any_gradient():
+    [finding] = findings(steps([reading("a.weight"), reading("b.weight", None), reading("b.bias", None)]))
+    assert (finding.kind, finding.layers) == (Kind.DISCONNECTED, ("b",))
+    assert finding.summary == "2 parameters require a gradient and get none"
+
+
+@pytest.mark.parametrize(("size", "severity"), [(1, "info"), (100, "warning")])
+def test_severity_follows_the_share(size, severity):
+    [finding] = findings(steps([reading("a.weight", size=100), reading("b.weight", None, size=size)]))
+    assert finding.severity == severity
+
+
+def test_exactly_zero_is_disconnected_too():
+    [finding] = findings(steps([reading("a.weight"), reading("b.weight", 0.0)]))
+    assert (finding.kind, finding.layers) == (Kind.DISCONNECTED, ("b",))
+
+
+def test_dead_units_cut_the_path():
+    ledger = chain(-0.3, -math.inf, 0.0, activation="Relu")
+    dead = replace(
+        ledger, segments=tuple(replace(s, dead=1.0) if s.decades == -math.inf else s for s in ledger.segments)
+    )
+    [finding] = findings(steps([reading("head.weight"), reading("net.0.weight", 0.0)], dead))
+    assert (finding.kind, finding.severity, finding.layers) == (Kind.DEAD_UNITS, "critical", ("net.1", "net.0"))
+    assert "behind net.1, whose units are all zero," in finding.summary
+
+
+def test_tiny_is_not_zero():
+    assert findings(steps([reading("a.weight"), reading("b.weight", 1e-40)])) == ()
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        steps([reading("a.weight"), reading("b.weight", 0.0)], count=1)
+        + steps([reading("a.weight"), reading("b.weight")]),
+        steps([reading("a.weight"), reading("b.weight", None)], count=4),
+        steps([reading("a.weight", None), reading("b.weight", None)]),
+        [frame(0), *steps([reading("head.weight"), reading("net.0.weight", None)])],
+        steps([reading("a.weight"), reading("b.weight", None)], skipped=True),
+        steps([]),
+    ],
+    ids=[
+        "zero-initialised",
+        "too early to say",
+        "training_step returned None",
+        "stochastic depth",
+        "skipped",
+        "nothing read",
+    ],
+)
+def test_silent(frames):
+    assert findings(frames) == ()

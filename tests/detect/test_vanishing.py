@@ -1,0 +1,104 @@
+import pytest
+
+from lightning_gradwatch.detect import Judge
+from lightning_gradwatch.detect.memory import Memory
+from lightning_gradwatch.detect.vanishing import Vanishing
+from lightning_gradwatch.records import Kind
+from tests.reference.records import chain, frame, reading, segment
+
+
+def judged(*frames):
+    judge = Judge([Vanishing()])
+    changes = [change for one in frames for change in judge.judge(one)]
+    return judge.findings, [change.what for change in changes]
+
+
+def steps(ledger, count, start=0, **fields):
+    return [frame(start + i, ledger, **fields) for i in range(count)]
+
+
+SICK, MILD, HEALTHY = chain(*[-0.6] * 10), chain(*[-0.25] * 10), chain(*[-0.1] * 10)
+
+
+def test_names_place_and_step():
+    [finding], what = judged(*steps(SICK, 4, start=5))
+    assert what == ["opened"]
+    assert (finding.kind, finding.first_step, finding.last_step) == (Kind.VANISHING, 5, 8)
+    assert finding.layers[:2] == ("net.0", "net.1")  # worst first
+    assert "net.9" not in finding.layers
+    assert finding.summary == "net.0 gets 10^-6.0 of the gradient that the head gets"
+
+
+@pytest.mark.parametrize("ledger", [HEALTHY, MILD], ids=["healthy", "between the thresholds"])
+def test_healthy_stays_silent(ledger):
+    assert judged(*steps(ledger, 20)) == ((), [])
+
+
+def test_needs_persistence():
+    assert judged(*steps(SICK, 2), *steps(HEALTHY, 1, 2), *steps(SICK, 2, 3))[0] == ()
+
+
+def test_steps_that_move_no_weights_do_not_count():
+    still = (reading("net.0.weight", update=0.0), reading("head.weight", update=0.0))
+    assert judged(*steps(SICK, 10, parameters=still))[0] == ()
+
+
+def test_skipped_steps_do_not_count():
+    assert judged(*steps(SICK, 10, skipped=True))[0] == ()
+
+
+def test_hysteresis_and_resolution():
+    frames = [*steps(SICK, 3), *steps(MILD, 10, 3), *steps(HEALTHY, 2, 13), *steps(MILD, 1, 15), *steps(HEALTHY, 3, 16)]
+    [finding], what = judged(*frames)
+    assert [w for w in what if w != "changed"] == ["opened", "resolved"]
+    assert (finding.resolved, finding.resolved_step) == (True, 18)
+
+
+def test_a_sickness_that_comes_back_is_open_again():
+    [finding], _ = judged(*steps(SICK, 3), *steps(HEALTHY, 3, 3), *steps(SICK, 3, 6))
+    assert (finding.resolved, finding.first_step) == (False, 6)
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_scale_of_the_loss_does_not_matter(scale):
+    parameters = (reading("net.0.weight", 1e-5 * scale), reading("head.weight", scale))
+    [finding], _ = judged(*steps(SICK, 3, loss=scale, parameters=parameters))
+    [plain], _ = judged(*steps(SICK, 3))
+    assert (finding.severity, finding.layers) == (plain.severity, plain.layers)
+
+
+@pytest.mark.parametrize(
+    ("lost", "update", "losses", "severity"),
+    [
+        (4.0, 1e-6, [1.0] * 8, "warning"),
+        (8.0, 1e-6, [1.0] * 8, "critical"),
+        (8.0, 1e-6, [2.0, 2, 2, 1, 1, 1, 1, 1], "warning"),
+        (4.0, 1e-3, [2.0, 2, 2, 1, 1, 1, 1, 1], "info"),
+        (4.0, 1e-3, [1.0] * 8, "warning"),
+    ],
+    ids=["loses", "loses much, stands", "loses much, learns", "fed and learns", "fed and stands"],
+)
+def test_severity_follows_harm(lost, update, losses, severity):
+    parameters = (reading("net.0.weight", update=update), reading("head.weight", update=1e-3))
+    ledger = chain(*[-lost / 10] * 10)
+    frames = [frame(i, ledger, parameters=parameters, loss=loss) for i, loss in enumerate(losses)]
+    [finding], _ = judged(*frames)
+    assert finding.severity == severity
+
+
+def test_pooling_is_no_vanishing():
+    pooled = chain(*[-0.1] * 4)
+    loss = segment("net.3", -3.5, "Mean", "pool")
+    segments = (*pooled.segments[:2], loss, *pooled.segments[2:])
+    ledger = type(pooled)(**{**vars(pooled), "segments": segments, "end": pooled.end - 3.5})
+    assert judged(*steps(ledger, 5))[0] == ()
+
+
+def test_dead_and_broken_paths_are_not_vanishing():
+    for end in (float("-inf"), float("nan"), float("inf")):
+        assert list(Vanishing().examine(frame(0, chain(-1.0, end, -1.0)), Memory())) == []
+
+
+def test_each_loss_has_a_finding_of_its_own():
+    both = [frame(i, SICK, chain(*[-0.6] * 10, name="loss[1]")) for i in range(3)]
+    assert [f.id for f in judged(*both)[0]] == ["vanishing:loss", "vanishing:loss[1]"]
