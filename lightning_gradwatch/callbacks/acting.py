@@ -55,8 +55,7 @@ class Actor:
         old, new = self.rates.scale(self.policy.decay_factor)
         if old == new:  # all of them at min_lr already
             return None
-        reason = f"{_reason(finding)}; decay steadies a fit but does not repair a dead path"
-        return Event(step=step, action="decay_lr", finding=_id(finding), reason=reason, old=tuple(old), new=tuple(new))
+        return Event(step=step, action="decay_lr", finding=_id(finding), reason=_reason(finding), old=old, new=new)
 
 
 def _id(finding: Finding | None) -> str:

@@ -47,7 +47,7 @@ def change(changed: Change, events: tuple[Event, ...] = ()) -> None:
 
 def event(happened: Event) -> None:
     """One line for what was done."""
-    logger.info(text.event_line(happened))
+    logger.info("GradWatch  %s", text.event_line(happened))
 
 
 def closing(casebook: Casebook) -> None:

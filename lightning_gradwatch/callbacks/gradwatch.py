@@ -23,6 +23,9 @@ from lightning_gradwatch.sinks import open_sinks
 
 _Bases: Any = _lightning.callback_bases()
 
+# Lightning hangs these bound methods of the module on every callback of a fit, and never takes them back.
+_LENT = ("log", "log_dict")
+
 
 class GradWatch(*_Bases):
     """Says when gradients vanish in any Lightning fit, in which layers, why, and what to do about it.
@@ -203,7 +206,8 @@ class GradWatch(*_Bases):
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the running fit: copies and pickles hold no trainer, tensor or open file."""
-        return {**self.__dict__, "_live": None, "_teller": Teller(self._casebook, speaks=self.verbose)}
+        own = {name: value for name, value in self.__dict__.items() if name not in _LENT}
+        return {**own, "_live": None, "_teller": Teller(self._casebook, speaks=self.verbose)}
 
     # --- verbs --------------------------------------------------------------------------------------------------------
 
@@ -235,6 +239,8 @@ class GradWatch(*_Bases):
     def _leave(self) -> None:
         """Hooks, references and rates as if the watch had never been here; runs whether the watch is on or off."""
         live, self._live = self._live, None
+        for name in _LENT:
+            self.__dict__.pop(name, None)
         sinks, self._teller = self._teller.sinks, Teller(self._casebook, speaks=self.verbose)
         closing = [self._actor.rates.detach, *([live.drop] if live else []), *(sink.close for sink in sinks)]
         for close in closing:

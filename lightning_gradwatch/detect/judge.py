@@ -37,7 +37,7 @@ class _Record:
 
 def detectors() -> tuple[Detector, ...]:
     """One of each detector in this folder."""
-    found = []
+    found: list[Detector] = []
     package = importlib.import_module(__package__ or "lightning_gradwatch.detect")
     for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda item: item.name):
         module = importlib.import_module(f"{package.__name__}.{info.name}")
@@ -70,7 +70,7 @@ class Judge:
     def judge(self, frame: Frame) -> list[Change]:
         """Take one more frame into account; what it changed."""
         self._memory.add(frame)
-        changes = []
+        changes: list[Change] = []
         for detector in self._panel:
             for symptom in detector.examine(frame, self._memory):
                 record = self._records.setdefault(symptom.id, _Record())

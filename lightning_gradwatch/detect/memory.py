@@ -16,7 +16,7 @@ class Memory:
 
     Example:
         >>> memory = Memory(losses=(2.0, 2.1, 1.9, 1.0, 0.9, 1.1))
-        >>> round(memory.progress, 2)
+        >>> round(memory.progress, 1)
         0.5
     """
 

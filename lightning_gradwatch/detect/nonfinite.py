@@ -25,7 +25,7 @@ class NonFinite:
         elements = sum(r.nonfinite for r in broken)
         modules = dict.fromkeys(r.name.rpartition(".")[0] or r.name for r in broken)
         first = _first_broken(frame)
-        layers = tuple(dict.fromkeys([*([first] if first in modules else []), *modules]))
+        layers = tuple(dict.fromkeys([first, *modules] if first in modules else modules))
         yield Symptom(
             id="nonfinite",
             kind=Kind.NONFINITE,

@@ -4,7 +4,7 @@ A rule has a code, a title, the kind of cause it names and one ``check`` whose p
 needs.  A new rule is a new class in a file of this folder.
 """
 
-from lightning_gradwatch.diagnose.explain import explain, rule, rules
-from lightning_gradwatch.diagnose.rule import Answer, Rule
+from lightning_gradwatch.diagnose.base import Answer, Rule
+from lightning_gradwatch.diagnose.panel import explain, rule, rules
 
 __all__ = ["Answer", "Rule", "explain", "rule", "rules"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from lightning_gradwatch.diagnose.base import Answer, Rule
 from lightning_gradwatch.diagnose.losses import Losses
-from lightning_gradwatch.diagnose.rule import Answer, Rule
 from lightning_gradwatch.records import CauseKind, Quantity
 
 # Largest slope of the activations that saturate.

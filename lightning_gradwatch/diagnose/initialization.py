@@ -6,8 +6,8 @@ import math
 import statistics
 from collections.abc import Sequence
 
+from lightning_gradwatch.diagnose.base import Answer, Rule
 from lightning_gradwatch.diagnose.losses import Losses
-from lightning_gradwatch.diagnose.rule import Answer, Rule
 from lightning_gradwatch.records import Anatomy, CauseKind, Layer, Ledger, Quantity
 
 

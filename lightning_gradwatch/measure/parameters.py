@@ -74,10 +74,10 @@ def _buckets(gradients: Sequence[Tensor]) -> Iterable[list[tuple[int, Tensor]]]:
 
 
 def _bucket_statistics(values: Sequence[Tensor]) -> Tensor:
-    tensors = list(values)
+    tensors, foreach_norm = list(values), torch._foreach_norm  # pyright: ignore[reportPrivateImportUsage]
     wide = torch.float64 if tensors[0].dtype == torch.float64 else torch.float32
-    norms = torch.stack(torch._foreach_norm(tensors, 2, dtype=wide)).double()
-    largest = torch.stack(torch._foreach_norm(tensors, float("inf"))).double()
+    norms = torch.stack(foreach_norm(tensors, 2, dtype=wide)).double()
+    largest = torch.stack(foreach_norm(tensors, float("inf"))).double()
     nonzero = torch.stack([torch.count_nonzero(tensor) for tensor in tensors]).double()
     nonfinite = torch.zeros_like(norms)
     for i in _suspects(norms):

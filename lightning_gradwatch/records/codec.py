@@ -13,7 +13,7 @@ import math
 import types
 import typing
 from enum import Enum
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from lightning_gradwatch.errors import UnreadableRecord
 
@@ -38,9 +38,9 @@ def encode(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else repr(value)
     if isinstance(value, (tuple, list)):
-        return [encode(item) for item in value]
+        return [encode(item) for item in cast("list[Any]", value)]
     if isinstance(value, dict):
-        return {str(key): encode(item) for key, item in value.items()}
+        return {str(key): encode(item) for key, item in cast("dict[Any, Any]", value).items()}
     return value
 
 
@@ -51,7 +51,7 @@ def decode(kind: type[T], data: Any) -> T:
         UnreadableRecord: the data is not that record; the message says where and what was expected.
     """
     try:
-        return typing.cast(T, _decode(kind, data, kind.__name__))
+        return cast(T, _decode(kind, data, kind.__name__))
     except RecursionError:
         raise UnreadableRecord(f"{kind.__name__}: the data is nested too deeply to be one of ours.") from None
 

@@ -1,4 +1,4 @@
-"""Whether what was done helped: believed only when it was measured."""
+"""Whether what was done helped: before and after, compared."""
 
 from lightning_gradwatch.verify.follow_up import follow_up
 

@@ -1,102 +1,102 @@
-"""Asks of an action, some steps later, whether the fit is better for it.
-
-Compares the measured steps before the action with those after it, by medians: the flow to the most starved layer, and
-the level of the loss against its own noise.
-"""
+"""Whether an action helped: the same numbers before and after it, compared against their own noise."""
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Sequence
+from dataclasses import replace
 
-from lightning_gradwatch.records import Event, Finding, Frame, Ledger
-from lightning_gradwatch.records.flow import flow_by_layer
+from lightning_gradwatch.records import Event, Finding, Frame, Kind
+from lightning_gradwatch.verify.window import Window, window
 
-# Changes of the flow below this many decades are within what batches differ by.
-_DECADES = 0.5
-# Frames on each side of the action that are compared: few enough to be near it, enough for a median.
-_LEAST, _MOST = 2, 8
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Shift:
-    """The medians of one quantity before and after, and the noise they are to be read against."""
-
-    before: float
-    after: float
-    noise: float
-
-    @property
-    def rise(self) -> int:
-        """1 up, -1 down, 0 within the noise."""
-        change = self.after - self.before
-        return 0 if abs(change) <= self.noise else 1 if change > 0 else -1
+# Measured steps that a median needs.
+_FEWEST = 3
+# A smaller change of the flow is none: enter and leave threshold of a vanishing gradient are one decade apart.
+_FLOW = 0.5
+# A change of a loss that is smaller than this share of it is none, however quiet the loss is.
+_LOSS = 0.01
+# The gradient norm is steadier if its noise halves; noise below 0.1 decades (a quarter up or down) harms nobody.
+_QUIET = 0.1
+_WORDS = {"better": "better", "same": "no clear change", "worse": "worse"}
 
 
-def follow_up(event: Event, finding: Finding | None, frames: Sequence[Frame], wait: int) -> Event | None:
-    """The event with its effect; None while it is too early to say.
+def follow_up(event: Event, finding_before: Finding | None, frames: Sequence[Frame], wait: int) -> Event | None:
+    """The event with its effect, or None while it is too early to tell.
+
+    "worse" if the flow moved away from 0 decades, or the loss rose or broke; else "better" if the flow came nearer to
+    0, or the loss fell faster than it did anyway; else "same".  Each counts only beyond twice its own noise.  That the
+    gradient norm becomes wilder or steadier counts too, unless it vanishes: which is not cured by being steadier.
 
     Args:
-        event: what was done.
-        finding: what it was done about; None where that is not known.
-        frames: the measured steps, in order.
-        wait: steps after the event before its effect is asked for.
-
-    Example:
-        >>> follow_up(Event(step=0, action="decay_lr", finding="", reason=""), None, (), wait=50) is None
-        True
+        event: what was done; one whose effect is known already is returned as it is.
+        finding_before: the finding that it was done about, as it was then; None: not known.
+        frames: measured steps in order, those before the event among them.
+        wait: steps after the event before anything is said.
     """
-    if not frames or frames[-1].step < event.step + wait:
+    if event.effect is not None:
+        return event
+    taken = [frame for frame in frames if not frame.skipped]
+    after = [frame for frame in taken if frame.step > event.step]
+    if len(after) < _FEWEST or after[-1].step - event.step < wait:
         return None
-    before = [frame for frame in frames if frame.step <= event.step][-_MOST:]
-    after = [frame for frame in frames if frame.step > event.step][-_MOST:]
-    if len(before) < _LEAST or len(after) < _LEAST:
-        return None
-    name = "" if finding is None else finding.id.partition(":")[2]
-    flow = _shift(before, after, lambda frame: _flow(frame, name), _DECADES)
-    loss = _shift(before, after, lambda frame: frame.loss, 0.0)
-    effect = _effect(flow, loss)
-    return replace(event, effect=effect, effect_sentence=_sentence(effect, flow, loss))
+    before = [frame for frame in taken if frame.step <= event.step][-max(_FEWEST, len(after)) :]
+    steps = after[-1].step - event.step
+    if not before:
+        sentence = f"no change can be shown after {steps} steps: nothing was measured before."
+        return replace(event, effect="same", effect_sentence=sentence)
+    kind = finding_before.kind if finding_before is not None else None
+    ledger = event.finding.partition(":")[2]
+    old, new = window(before, ledger), window(after, ledger)
+    effect = _effect(old, new, kind)
+    return replace(event, effect=effect, effect_sentence=_sentence(effect, steps, old, new))
 
 
-def _shift(
-    before: Sequence[Frame], after: Sequence[Frame], read: Callable[[Frame], float | None], least: float
-) -> _Shift | None:
-    old = [value for value in map(read, before) if value is not None]
-    new = [value for value in map(read, after) if value is not None]
-    if not old or not new:
-        return None
-    return _Shift(
-        before=statistics.median(old), after=statistics.median(new), noise=max(least, _spread(old), _spread(new))
-    )
+def _effect(old: Window, new: Window, kind: Kind | None) -> str:
+    signs = [_flow(old, new), _loss(old, new)] + ([] if kind is Kind.VANISHING else [_steadiness(old, new)])
+    return "worse" if min(signs) < 0 else "better" if max(signs) > 0 else "same"
 
 
-def _spread(values: Sequence[float]) -> float:
-    """Median distance from the median, scaled to a normal distribution's standard deviation."""
-    middle = statistics.median(values)
-    return 1.4826 * statistics.median(abs(value - middle) for value in values)
+def _flow(old: Window, new: Window) -> int:
+    if old.flow is None or new.flow is None:
+        return 0
+    return _sign(abs(old.flow), abs(new.flow), max(_FLOW, 2 * max(old.flow_spread, new.flow_spread)))
 
 
-def _flow(frame: Frame, name: str) -> float | None:
-    """Decades at the most starved layer, of the ledger of that name, or else the first."""
-    ledger: Ledger | None = next((led for led in frame.ledgers if led.name == name), next(iter(frame.ledgers), None))
-    return None if ledger is None else min(flow_by_layer(ledger).values())
+def _loss(old: Window, new: Window) -> int:
+    if old.loss is None or new.loss is None:
+        return 0
+    margin = max(2 * max(old.loss_noise or 0.0, new.loss_noise or 0.0), _LOSS * abs(old.loss))
+    if not (math.isfinite(old.loss) and math.isfinite(new.loss)):
+        return _sign(old.loss, new.loss, 0.0)
+    if _sign(old.loss, new.loss, margin) < 0:
+        return -1
+    if old.loss_slope is None:  # too little is known of what it did by itself to call a fall an effect
+        return 0
+    anyway = min(0.0, old.loss_slope * (new.step - old.step))
+    return max(0, _sign(old.loss + anyway, new.loss, margin))
 
 
-def _effect(flow: _Shift | None, loss: _Shift | None) -> str:
-    """The flow is what was to be cured; the loss decides where the flow stands still."""
-    votes = [shift for shift in (flow.rise if flow else 0, -loss.rise if loss else 0) if shift]
-    return "same" if not votes else "better" if votes[0] > 0 else "worse"
+def _steadiness(old: Window, new: Window) -> int:
+    if old.norm_noise is None or new.norm_noise is None or max(old.norm_noise, new.norm_noise) < _QUIET:
+        return 0
+    return (new.norm_noise <= old.norm_noise / 2) - (new.norm_noise >= 2 * old.norm_noise)
 
 
-def _sentence(effect: str, flow: _Shift | None, loss: _Shift | None) -> str:
-    parts = []
-    if flow is not None:
-        parts.append(f"gradient at the most starved layer 10^{flow.before:.1f} before, 10^{flow.after:.1f} after")
-    if loss is not None:
-        parts.append(f"loss {loss.before:.4g} before, {loss.after:.4g} after")
-    said = {"better": "it helped", "same": "it changed nothing that can be told from noise", "worse": "it is worse"}[
-        effect
+def _sign(old: float, new: float, margin: float) -> int:
+    """1 if it fell by more than the margin, -1 if it rose by more; two infinities are the same."""
+    return 0 if old == new else (old - new > margin) - (new - old > margin)
+
+
+def _sentence(effect: str, steps: int, old: Window, new: Window) -> str:
+    told = [
+        _change("gradient flow", old.flow, new.flow, "+.1f", " decades"),
+        _change("loss", old.loss, new.loss, ".3g"),
+        _change("its noise", old.loss_noise, new.loss_noise, ".2g"),
+        _change("noise of the gradient norm", old.norm_noise, new.norm_noise, ".2f", " decades"),
     ]
-    return f"{said}: {'; '.join(parts)}" if parts else f"{said}: nothing was measured on both sides"
+    numbers = ", ".join(filter(None, told)) or "nothing comparable was measured"
+    return f"{_WORDS[effect]} after {steps} steps: {numbers}."
+
+
+def _change(name: str, old: float | None, new: float | None, form: str, unit: str = "") -> str:
+    return "" if old is None or new is None else f"{name} {old:{form}} -> {new:{form}}{unit}"

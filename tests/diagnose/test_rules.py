@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from lightning_gradwatch.diagnose import explain, rule, rules
-from lightning_gradwatch.diagnose.explain import gather
+from lightning_gradwatch.diagnose.panel import gather
 from lightning_gradwatch.errors import WrongArgument
 from lightning_gradwatch.records import Anatomy, CauseKind, Kind, Layer, Severity
 from tests.reference.records import FINDING, chain, frame

@@ -65,10 +65,9 @@ FRAMES = {
 
 @pytest.mark.parametrize("made", FRAMES.values(), ids=FRAMES.keys())
 def test_the_profile_survives_within_the_rounding_of_a_float16(made):
-    expected_of = dataclasses.replace(made, ledgers=there_and_back_safe(made))
     again = there_and_back(made)
     assert again.step == made.step
-    for before, after in zip(rows(expected_of), rows(again), strict=True):
+    for before, after in zip(rows(made), rows(again), strict=True):
         assert after.layer == before.layer
         for name in NUMBERS:
             was, now = getattr(before, name), getattr(after, name)
@@ -76,16 +75,6 @@ def test_the_profile_survives_within_the_rounding_of_a_float16(made):
             if was is not None:
                 rounding = ROUNDING.get(name, 1e-3)
                 assert now == pytest.approx(was, rel=rounding, abs=rounding, nan_ok=True), (before.layer, name)
-
-
-def there_and_back_safe(made):
-    """The ledgers with what has no sum, an overflow and a death on one path, unknown."""
-    first = made.ledgers[0]
-    if not {math.inf, -math.inf} <= {s.decades for s in first.segments}:
-        return made.ledgers
-    return (
-        dataclasses.replace(first, segments=tuple(dataclasses.replace(s, decades=math.nan) for s in first.segments)),
-    )
 
 
 def test_hand_worked_matrix():

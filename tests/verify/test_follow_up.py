@@ -1,51 +1,175 @@
+"""What is said of an action, from frames made by hand."""
+
+from __future__ import annotations
+
+import math
+
 import pytest
 
-from lightning_gradwatch.records import Event
+from lightning_gradwatch.records import Kind
 from lightning_gradwatch.verify import follow_up
-from tests.reference.records import FINDING, chain, frame
+from tests.verify.frames import event, finding, frame, frames, ledger
 
-EVENT = Event(step=100, action="decay_lr", finding="vanishing:loss", reason="why")
-
-
-def frames(steps, lost, loss):
-    return [frame(s, chain(*[-lost / 5] * 5), loss=loss + 0.01 * (s % 3)) for s in steps]
+BEFORE, AFTER = range(0, 51, 5), range(55, 111, 5)
 
 
-@pytest.mark.parametrize(
-    ("lost", "loss", "effect", "words"),
-    [
-        (6.0, 2.0, "same", "10^-6.0 before, 10^-6.0 after; loss 2.01 before, 2.01 after"),
-        (2.0, 2.0, "better", "it helped: gradient at the most starved layer 10^-6.0 before, 10^-2.0 after"),
-        (9.0, 1.0, "worse", "10^-9.0 after"),
-        (6.0, 1.0, "better", "loss 2.01 before, 1.01 after"),
-        (6.0, 3.0, "worse", "loss 2.01 before, 3.01 after"),
-    ],
-    ids=["nothing", "flow rises", "flow falls", "loss falls", "loss rises"],
-)
-def test_effect(lost, loss, effect, words):
-    followed = follow_up(
-        EVENT, FINDING, frames(range(90, 101, 2), 6.0, 2.0) + frames(range(150, 160, 2), lost, loss), 50
+def either(before, after):
+    """A series that has one value up to the event at step 50 and another after it."""
+    return lambda step: before if step <= 50 else after
+
+
+def wobble(size, after=None):
+    """+-size around 0, in a pattern that no trend explains."""
+    return lambda step: (size if step <= 50 or after is None else after) * (1, -0.5, 0.3, -1, 0.2)[step // 5 % 5]
+
+
+def followed(kind=Kind.VANISHING, wait=50, **series):
+    got = follow_up(event(), finding(kind), frames((*BEFORE, *AFTER), **series), wait)
+    assert got is not None
+    assert got.effect_sentence.endswith(".")
+    return got
+
+
+CASES = {
+    "the flow came back": ("better", Kind.VANISHING, {"flow": either(-8.0, -1.0)}),
+    "the flow came back a little": ("same", Kind.VANISHING, {"flow": either(-8.0, -7.6)}),
+    "the flow died further": ("worse", Kind.VANISHING, {"flow": either(-4.0, -8.0)}),
+    "it went from vanishing to exploding": ("worse", Kind.VANISHING, {"flow": either(-2.0, 5.0)}),
+    "the flow's change drowns in its noise": (
+        "same",
+        Kind.VANISHING,
+        {"flow": lambda s: either(-8.0, -7.0)(s) + wobble(1.0)(s)},
+    ),
+    "it died completely": ("worse", Kind.VANISHING, {"flow": either(-8.0, -math.inf)}),
+    "dead before and after": ("same", Kind.VANISHING, {"flow": -math.inf}),
+    "an explosion along the depth calmed": ("better", Kind.EXPLODING, {"flow": either(6.0, 1.0)}),
+    "a loss that stood fell": ("better", Kind.VANISHING, {"loss": either(2.3, 1.1)}),
+    "a loss that fell anyway falls on": ("same", Kind.VANISHING, {"loss": lambda s: 3.0 - 0.02 * s}),
+    "a loss that fell falls faster": (
+        "better",
+        Kind.VANISHING,
+        {"loss": lambda s: 3.0 - 0.004 * s - max(0, s - 50) * 0.03},
+    ),
+    "the loss rose": ("worse", Kind.VANISHING, {"loss": either(2.3, 3.0)}),
+    "the loss rose within its noise": (
+        "same",
+        Kind.VANISHING,
+        {"loss": lambda s: either(2.3, 2.6)(s) + wobble(0.3)(s)},
+    ),
+    "the loss broke": ("worse", Kind.VANISHING, {"loss": either(2.3, math.nan)}),
+    "the loss healed": ("better", Kind.NONFINITE, {"loss": either(math.nan, 2.3)}),
+    "the flow came back, the loss rose": (
+        "worse",
+        Kind.VANISHING,
+        {"flow": either(-8.0, -1.0), "loss": either(2.3, 4.0)},
+    ),
+    "steadier, which does not cure vanishing": ("same", Kind.VANISHING, {"norm": lambda s: 10 ** wobble(0.6, 0.05)(s)}),
+    "steadier, which is what explosions need": (
+        "better",
+        Kind.EXPLODING,
+        {"norm": lambda s: 10 ** wobble(0.6, 0.05)(s)},
+    ),
+    "wilder": ("worse", Kind.EXPLODING, {"norm": lambda s: 10 ** wobble(0.05, 0.6)(s)}),
+    "quiet and quieter": ("same", Kind.EXPLODING, {"norm": lambda s: 10 ** wobble(0.04, 0.01)(s)}),
+    "nothing changed": ("same", Kind.VANISHING, {}),
+}
+
+
+@pytest.mark.parametrize(("effect", "kind", "series"), CASES.values(), ids=list(CASES))
+def test_effect(effect, kind, series):
+    got = followed(kind, **series)
+    assert got.effect == effect, got.effect_sentence
+
+
+def test_the_sentence_has_the_numbers():
+    got = followed(
+        flow=either(-8.0, -1.25), loss=lambda s: either(2.3, 1.1)(s) + wobble(0.01)(s), norm=either(1.0, 0.1)
     )
-    assert followed.effect == effect
-    assert words in followed.effect_sentence
-    assert (followed.step, followed.action) == (EVENT.step, EVENT.action)
+    assert got.effect_sentence == (
+        "better after 60 steps: gradient flow -8.0 -> -1.2 decades, loss 2.3 -> 1.1, its noise 0.01 -> 0.01, "
+        "noise of the gradient norm 0.00 -> 0.00 decades."
+    )
+    assert "no clear change after 60 steps" in followed().effect_sentence
+
+
+def test_one_wild_step_on_either_side_changes_nothing():
+    got = followed(flow=lambda s: 30.0 if s in (20, 80) else -8.0, loss=lambda s: 1e9 if s in (20, 80) else 2.3)
+    assert got.effect == "same", got.effect_sentence
+
+
+# --- when ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "measured",
-    [[], frames(range(90, 140, 2), 6.0, 2.0), frames(range(101, 200), 6.0, 2.0), frames((90, 99, 100, 160), 6.0, 2.0)],
-    ids=["nothing measured", "too early", "nothing before", "one frame after"],
+    ("steps", "wait", "told"),
+    [
+        pytest.param((), 50, False, id="nothing measured since"),
+        pytest.param(range(51, 100), 50, False, id="one step short"),
+        pytest.param(range(51, 101), 50, True, id="exactly there"),
+        pytest.param((100, 150), 50, False, id="two measured steps are no median"),
+        pytest.param((100, 150, 200), 50, True, id="three are"),
+        pytest.param((51, 52, 53), 3, True, id="a short wait"),
+        pytest.param((51, 52, 53), 0, True, id="no wait"),
+    ],
 )
-def test_too_early(measured):
-    assert follow_up(EVENT, FINDING, measured, 50) is None
+def test_too_early(steps, wait, told):
+    got = follow_up(event(), finding(), frames((*BEFORE, *steps)), wait)
+    assert (got is not None) is told
 
 
-def test_the_ledger_of_the_finding_is_compared():
-    other = chain(*[-0.1] * 5, name="loss[1]")
-    measured = [frame(s, other, chain(*[-(1.2 if s <= 100 else 0.1)] * 5)) for s in range(90, 160, 5)]
-    assert follow_up(EVENT, FINDING, measured, 50).effect == "better"
+def test_skipped_steps_are_no_measurement():
+    after = frames(range(51, 120), skipped=True, loss=math.inf, flow=None)
+    assert follow_up(event(), finding(), frames(BEFORE) + after, 50) is None
 
 
-def test_without_ledger_and_loss_it_says_so():
-    followed = follow_up(EVENT, None, [frame(s, loss=None) for s in range(90, 160, 5)], 50)
-    assert (followed.effect, "nothing was measured" in followed.effect_sentence) == ("same", True)
+def test_an_effect_is_told_once():
+    done = event(effect="better", effect_sentence="as told before.")
+    assert follow_up(done, finding(), frames((*BEFORE, *AFTER), flow=either(-1.0, -8.0)), 50) is done
+
+
+def test_everything_else_of_the_event_stays():
+    got = follow_up(event(old=(0.1,), new=(0.01,)), finding(), frames((*BEFORE, *AFTER)), 50)
+    assert (got.step, got.action, got.finding, got.old, got.new) == (50, "decay_lr", "vanishing:loss", (0.1,), (0.01,))
+
+
+# --- what is missing -------------------------------------------------------------------------------------------------
+
+
+def test_nothing_before_is_said_and_not_called_an_effect():
+    got = follow_up(event(), finding(), frames(AFTER), 50)
+    assert got.effect == "same"
+    assert got.effect_sentence == "no change can be shown after 60 steps: nothing was measured before."
+
+
+def test_one_step_before_is_too_little_to_praise_a_falling_loss():
+    got = follow_up(event(), finding(), frames((50, *AFTER), loss=either(2.3, 1.0)), 50)
+    assert got.effect == "same"
+    assert "loss 2.3 -> 1" in got.effect_sentence
+
+
+def test_nothing_comparable():
+    got = followed(flow=None, loss=None, norm=None)
+    assert (got.effect, got.effect_sentence) == (
+        "same",
+        "no clear change after 60 steps: nothing comparable was measured.",
+    )
+
+
+def test_without_its_finding_all_signs_count():
+    got = follow_up(event(), None, frames((*BEFORE, *AFTER), norm=lambda s: 10 ** wobble(0.6, 0.05)(s)), 50)
+    assert got.effect == "better"
+
+
+def test_the_ledger_is_the_one_of_the_finding():
+    def both(step):
+        return (ledger(-1.0 if step <= 50 else -9.0, "loss[1]"), ledger(-8.0 if step <= 50 else -1.0))
+
+    assert followed(ledgers=both).effect == "better"
+    other = follow_up(event(finding="vanishing:gone"), None, frames((*BEFORE, *AFTER), ledgers=both), 50)
+    assert "-8.0 -> -9.0" in other.effect_sentence  # the worst of all, where the name says nothing
+
+
+def test_only_as_many_steps_before_as_after():
+    long_ago = [frame(step, flow=-1.0) for step in range(30)]
+    got = follow_up(event(), finding(), long_ago + frames((*range(35, 51, 5), 60, 80, 100)), 50)
+    assert "flow -8.0 -> -8.0" in got.effect_sentence

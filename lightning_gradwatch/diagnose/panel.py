@@ -8,8 +8,8 @@ import pkgutil
 from collections.abc import Sequence
 from typing import Any
 
+from lightning_gradwatch.diagnose.base import Answer, Rule
 from lightning_gradwatch.diagnose.losses import split
-from lightning_gradwatch.diagnose.rule import Answer, Rule
 from lightning_gradwatch.errors import WrongArgument
 from lightning_gradwatch.records import Anatomy, Cause, Finding, Frame, Ledger
 

@@ -26,7 +26,7 @@ class Answer:
 class Rule:
     """Base of all rules.  Subclasses set the class attributes and ``check``.
 
-    ``check`` takes any of the evidence in ``explain.EVIDENCE`` by parameter name.  Where a piece of evidence that it
+    ``check`` takes any of the evidence in ``panel.gather`` by parameter name.  Where a piece of evidence that it
     names is missing (None), the rule does not apply and is not asked.
     """
 
