@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import platform
 import statistics
 import tempfile
@@ -169,6 +170,7 @@ def main() -> None:
     parser.add_argument("--json", metavar="FILE", help="write the numbers here too")
     args = parser.parse_args()
     torch.set_num_threads(1)
+    logging.getLogger("lightning_gradwatch").setLevel(logging.ERROR)  # its messages would stand between the tables
     results = {}
     with tempfile.TemporaryDirectory() as folder, quiet():
         for network in args.network or NETWORKS:

@@ -51,6 +51,18 @@ class GradWatch(*_Bases):
     Raises:
         WrongArgument: an argument breaks its rule; the message names the argument, the rule and the value.
 
+    Logs, on every measured step, whatever the depth of the network:
+        - ``gradwatch/loss`` (loss): the loss that the measured gradient belongs to.
+        - ``gradwatch/gradient_norm`` (L2 norm): the whole gradient, before clipping.
+        - ``gradwatch/decades_lost`` (decades (powers of 10)): lost between the head and the deepest layer.
+        - ``gradwatch/decades_lost_in_worst_segment`` (decades (powers of 10)): of it, in the single worst stretch.
+        - ``gradwatch/activation_slope`` (share, 0..1): of the flattest activation, beside its largest possible slope.
+        - ``gradwatch/dead_units`` (share, 0..1): zero for the whole batch, in the layer that has most of them.
+        - ``gradwatch/update_ratio_smallest`` (||dw||/||w||): of the parameter that moves least.
+        - ``gradwatch/update_ratio_median`` (||dw||/||w||): of the parameter in the middle.
+        - ``gradwatch/learning_rate_scale`` (factor): what ``"decay_lr"`` multiplies the rates by.
+        - ``gradwatch/open_findings`` (count): alarms that are open.
+
     Example:
         >>> watch = GradWatch(every_n_steps=20)
         >>> watch.report.findings

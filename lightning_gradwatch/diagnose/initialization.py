@@ -29,7 +29,7 @@ class WeightsTooSmall(Rule):
         (there the ledger shows the norm paying the debt, and no finding opens)."""
     example = """
         layer = nn.Linear(64, 64)
-        nn.init.normal_(layer.weight, std=0.01)   # Xavier would give 0.125"""
+        nn.init.normal_(layer.weight, std=0.01)  # Xavier would give 0.125"""
     remedy = """
         `nn.init.kaiming_normal_(weight, nonlinearity="relu")` for ReLU and its kin,
         `nn.init.xavier_normal_(weight)` for tanh and sigmoid, before training starts."""

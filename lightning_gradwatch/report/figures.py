@@ -30,13 +30,13 @@ _SICK, _SICK_INK, _HEALTHY_INK = "#f6c6c0", "#a1160d", "#1d6b2f"
 _DPI = 100
 _MARKERS_UP_TO = 40  # layers; beyond it markers run into each other
 _SYMPTOMS = {
-    Kind.VANISHING: "get too little gradient",
-    Kind.EXPLODING: "get too much gradient",
-    Kind.DEAD_UNITS: "are dead or behind dead units",
-    Kind.SATURATION: "are saturated",
-    Kind.NONFINITE: "have gradients that are inf or nan",
-    Kind.DISCONNECTED: "get no gradient",
-    Kind.STALLED: "hardly move",
+    Kind.VANISHING: "too little gradient",
+    Kind.EXPLODING: "too much gradient",
+    Kind.DEAD_UNITS: "dead or behind dead units",
+    Kind.SATURATION: "saturated",
+    Kind.NONFINITE: "inf or nan",
+    Kind.DISCONNECTED: "no gradient",
+    Kind.STALLED: "hardly moving",
 }
 
 
@@ -130,8 +130,9 @@ def _draw_sick(ax: Axes, finding: Finding, shown: Flow, scale: Scale) -> None:
 
 def _annotation(finding: Finding) -> str:
     total = total_layers(finding)
-    of = f" of {total}" if total and total >= len(finding.layers) else ""
-    lines = [f"{len(finding.layers)}{of} layers {_SYMPTOMS[finding.kind]}"]
+    count = len(finding.layers)
+    where = f"{count:,} of {total:,} layers" if total and total >= count else words.count(count, "layer")
+    lines = [f"{_SYMPTOMS[finding.kind]}: {where}"]
     if finding.causes:
         lines.append(f"why: {words.shares(finding.causes[:3])}")
     return "\n".join(lines)

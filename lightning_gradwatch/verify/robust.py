@@ -47,11 +47,11 @@ def slope(points: Sequence[tuple[float, float]]) -> float | None:
 
 
 def noise(points: Sequence[tuple[float, float]]) -> float | None:
-    """The standard deviation of y around its own straight trend over x; None of fewer than three points.
+    """The standard deviation of y around its own straight trend over x; None of fewer than four points.
 
     Example:
-        >>> noise([(0, 5.0), (1, 4.0), (2, 3.0)]), noise([(0, 0.0), (1, 1.0), (2, 0.0), (3, -1.0), (4, 0.0)])
+        >>> noise([(0, 5.0), (1, 4.0), (2, 3.0), (3, 2.0)]), noise([(0, 0.0), (1, 1.0), (2, 0.0), (3, -1.0), (4, 0.0)])
         (0.0, 0.4942)
     """
     trend = slope(points)
-    return None if trend is None else spread([y - trend * x for x, y in points])
+    return None if trend is None or len(points) < 4 else spread([y - trend * x for x, y in points])

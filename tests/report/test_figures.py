@@ -122,7 +122,7 @@ TOLD = {
         sick(20, 60),
         (
             "Net: VANISHING gradient since step 0\n7.1e-17 of the head's gradient reaches net.0",
-            "17 of 20 layers get too little gradient\nwhy: 71 % activation, 29 % initialization",
+            "too little gradient: 17 of 20 layers\nwhy: 71 % activation, 29 % initialization",
             "the gradient travels this way",
             "share of the head's gradient that arrives",
             "all of it",

@@ -147,7 +147,7 @@ def test_console_gives_the_verdict_first_then_everything():
     order = [
         "GradWatch report of Net: 3 steps measured (steps 0 to 2)",
         "VANISHING gradient (critical) since step 0. 7.1e-17 of the head's gradient",
-        "1 finding came",
+        "finding came and went.",
         "VANISHING gradient (critical) since step 0\n  what",
         "VANISHING gradient (critical), resolved: began at step 0, gone since step 120",
         "Share of the gradient",

@@ -16,8 +16,8 @@ from lightning_gradwatch.verify.robust import median, noise, slope, spread
         pytest.param(spread, [], 0.0, id="spread of nothing"),
         pytest.param(spread, [7.0], 0.0, id="spread of one"),
         pytest.param(spread, [0.0, 1.0, 2.0, 3.0, 1e9], 1.4826, id="spread beside a wild one"),
-        pytest.param(noise, [(0.0, 1.0), (1.0, 2.0)], None, id="noise of two"),
-        pytest.param(noise, [(0.0, 9.0), (1.0, 6.0), (3.0, 0.0)], 0.0, id="a straight line has none"),
+        pytest.param(noise, [(0.0, 1.0), (1.0, 2.0), (2.0, 9.0)], None, id="noise of three"),
+        pytest.param(noise, [(0.0, 9.0), (1.0, 6.0), (2.0, 3.0), (3.0, 0.0)], 0.0, id="a straight line has none"),
         pytest.param(slope, [(0.0, 1.0), (1.0, 2.0)], None, id="slope of two"),
         pytest.param(slope, [(1.0, 1.0)] * 4, None, id="slope at one place"),
         pytest.param(
