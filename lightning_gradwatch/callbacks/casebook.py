@@ -43,10 +43,11 @@ class Casebook:
         return [self._explained(change, frame) for change in self.judge.judge(frame)]
 
     def _explained(self, change: Change, frame: Frame) -> Change:
-        if change.what == "resolved":
+        # The causes are those of the beginning: a network that began with small weights and saturated while it could
+        # not learn is sick for its weights.
+        if change.what != "opened":
             return change
-        causes = explain(change.finding, frame, self.anatomy) or change.finding.causes
-        finding = replace(change.finding, causes=causes)
+        finding = replace(change.finding, causes=explain(change.finding, frame, self.anatomy))
         finding = replace(finding, remedies=prescribe(finding, self.anatomy))
         self.judge.amend(finding)
         return Change(change.what, finding)

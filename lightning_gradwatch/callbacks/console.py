@@ -7,12 +7,10 @@ import sys
 
 from lightning_gradwatch.callbacks.casebook import Casebook
 from lightning_gradwatch.detect import Change
-from lightning_gradwatch.records import Event, Severity
+from lightning_gradwatch.records import Event
 from lightning_gradwatch.report import text
 
 logger = logging.getLogger("lightning_gradwatch")
-
-_LEVELS = {Severity.INFO: logging.INFO, Severity.WARNING: logging.WARNING, Severity.CRITICAL: logging.WARNING}
 
 
 def prepare() -> None:
@@ -37,12 +35,10 @@ class _Stderr(logging.StreamHandler):  # type: ignore[type-arg]
 
 def change(changed: Change, events: tuple[Event, ...] = ()) -> None:
     """One block for a finding that appears or gets worse, one line for one that heals."""
-    finding = changed.finding
     if changed.what == "resolved":
-        logger.info(text.resolved_line(finding))
-    elif finding.severity > Severity.INFO:
-        # A progress bar may stand in the line: start on a fresh one.
-        logger.log(_LEVELS[finding.severity], "\n%s", text.finding_block(finding, events))
+        logger.info(text.resolved_line(changed.finding))
+    else:  # a progress bar may stand in the line: start on a fresh one
+        logger.warning("\n%s", text.finding_block(changed.finding, events))
 
 
 def event(happened: Event) -> None:

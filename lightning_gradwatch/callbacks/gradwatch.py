@@ -253,9 +253,7 @@ class GradWatch(*_Bases):
         live, self._live = self._live, None
         for name in _LENT:
             self.__dict__.pop(name, None)
-        sinks, self._teller = self._teller.sinks, Teller(self._casebook, speaks=self.verbose)
-        closing = [self._actor.rates.detach, *([live.drop] if live else []), *(sink.close for sink in sinks)]
-        for close in closing:
+        for close in (self._actor.rates.detach, *([live.drop] if live else []), self._teller.close):
             try:
                 close()
             except Exception as error:  # an error in on_exception would replace the user's own

@@ -9,7 +9,7 @@ from lightning_gradwatch.callbacks import console
 from lightning_gradwatch.callbacks.casebook import Casebook
 from lightning_gradwatch.detect import Change
 from lightning_gradwatch.errors import MissingExtra
-from lightning_gradwatch.records import Event, Frame, Kind
+from lightning_gradwatch.records import Event, Frame, Kind, Severity
 from lightning_gradwatch.sinks import Sink
 
 
@@ -31,6 +31,7 @@ class Teller:
     hides: Kind | None = None
     picture_every_n_steps: int = 0
     _pictured: int = field(default=0, init=False)
+    _told: dict[str, Severity] = field(default_factory=dict, init=False)  # of each open finding, the worst spoken of
 
     def frame(self, frame: Frame, changes: Sequence[Change], events: Sequence[Event], remarks: Sequence[str]) -> None:
         """A measured step, and what it changed."""
@@ -47,12 +48,25 @@ class Teller:
             return
         if self.speaks:
             for change in changes:
-                if change.finding.kind is not self.hides:
-                    console.change(change)
+                if change.finding.kind is not self.hides and self._is_news(change):
+                    console.change(change, self._done_about(change))
             for event in events:
                 console.event(event)
         for sink in self.sinks:
             sink.announce(step, [change.finding for change in changes], events, self.casebook.notes)
+
+    def _is_news(self, change: Change) -> bool:
+        """Whether to speak of it: a finding that goes up and down between two severities is told once of each."""
+        finding = change.finding
+        if change.what == "resolved":
+            return self._told.pop(finding.id, None) is not None
+        news = finding.severity > self._told.get(finding.id, Severity.INFO)
+        if news:
+            self._told[finding.id] = finding.severity
+        return news
+
+    def _done_about(self, change: Change) -> tuple[Event, ...]:
+        return tuple(event for event in self.casebook.events if event.finding == change.finding.id)
 
     def note(self, sentence: str) -> None:
         """A sentence that the user should know; only once."""
@@ -65,6 +79,21 @@ class Teller:
             self._picture(self.casebook.frames[-1].step, now=True)
         if self.speaks:
             console.closing(self.casebook)
+
+    def close(self) -> None:
+        """Record how the findings stand at the end, and let go of the sinks, whatever fails."""
+        sinks, self.sinks = self.sinks, ()
+        for sink in sinks:
+            for last in (lambda sink=sink: self._conclude(sink), sink.close):
+                try:
+                    last()
+                except Exception as error:  # one broken sink must not keep the others open
+                    console.failed("closing a sink", error)
+
+    def _conclude(self, sink: Sink) -> None:
+        frames, findings = self.casebook.frames, self.casebook.judge.findings
+        if frames and findings:
+            sink.announce(frames[-1].step, findings, self.casebook.events, self.casebook.notes)
 
     def _picture(self, step: int, now: bool) -> None:
         if not self.sinks or not self.picture_every_n_steps:

@@ -36,6 +36,8 @@ def run(args: argparse.Namespace) -> ExitCode:
         return ExitCode.FINE
     watched = [_watch(case, args.steps, args.out) for case in _with_cure(args.case)]
     print(_comparison(watched), end="\n\n")
+    if missed := _missed(watched[0]):
+        print(missed, end="\n\n")
     print(watched[0].report, end="\n\n")
     print(f"picture      {_draw(watched, args.out / PICTURE)}")
     print(f"TensorBoard  tensorboard --logdir {args.out}")
@@ -100,6 +102,15 @@ def _comparison(watched: list[_Watched]) -> str:
     labels = ("", "decades of gradient lost", "loss on unseen digits (nats)", "accuracy on unseen digits", "verdict")
     lines = zip(labels, *(one.column for one in watched), strict=True)
     return "\n".join(f"{label:<30}" + "".join(f"{cell:>24}" for cell in cells) for label, *cells in lines)
+
+
+def _missed(watched: _Watched) -> str:
+    """What the case is made to show and the watch did not find, in one sentence; "" where it did."""
+    case = watched.fit.case
+    if case.healthy or any(finding.kind is case.expected for finding in watched.report.findings):
+        return ""
+    steps = watched.fit.steps
+    return f"{case.name} is a case of {case.expected}, which was not found in these {steps} steps: {case.cause}"
 
 
 def _draw(watched: list[_Watched], file: Path) -> Path:

@@ -70,6 +70,13 @@ def test_healthy_case_is_fitted_alone_and_nothing_is_said_of_it(capsys, caplog, 
     assert [folder.name for folder in (tmp_path / "here").iterdir() if folder.is_dir()] == ["tanh-xavier"]
 
 
+@pytest.mark.parametrize(("name", "steps", "said"), [("relu-default", 1, True), ("relu-default", 20, False)])
+def test_says_so_when_the_case_is_not_seen_for_what_it_is(name, steps, said, capsys):
+    assert main(["demo", "--case", name, "--steps", str(steps)]) == 0
+    sentence = f"relu-default is a case of vanishing, which was not found in these {steps} steps: Torch's weights"
+    assert (sentence in capsys.readouterr().out) == said
+
+
 def test_without_matplotlib_the_fits_are_shown_before_the_picture_is_missed(capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     assert main(["demo", "--case", "tanh-xavier", "--steps", "2"]) == 2

@@ -12,6 +12,11 @@ PACKAGE, TESTS = ROOT / architecture.NAME, ROOT / "tests"
 # Source files without a test file of their own, and why.
 NO_MIRROR = {
     "__main__.py": "two lines that call cli/main.py; tests/cli/test_main.py runs them with python -m",
+    "detect/symptom.py": "fields and the shape of a detector; tests/detect/test_judge.py holds every detector to it",
+    "diagnose/activation.py": "held to the rules' contract in tests/diagnose/test_base.py, with its sentence",
+    "diagnose/depth.py": "the same",
+    "diagnose/initialization.py": "the same",
+    "diagnose/panel.py": "the same; tests/diagnose/test_golden.py asks it about the golden table",
     "records/anatomy.py": "fields and two look-ups; the codec's tests carry it there and back",
     "records/event.py": "fields only; the codec's tests carry it there and back",
 }

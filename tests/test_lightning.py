@@ -1,0 +1,128 @@
+"""The one file that knows Lightning: both namespaces, and the trainer's private corners."""
+
+import importlib
+import types
+
+import pytest
+import torch
+
+from lightning_gradwatch import _lightning
+from lightning_gradwatch.errors import WrongArgument
+from tests.callbacks.fits import NAMESPACES, both_namespaces, data, module, network, trainer
+
+
+@both_namespaces
+def test_namespace_by_name(namespace):
+    assert _lightning.namespace(namespace).__name__ == namespace
+
+
+def test_unknown_namespace():
+    with pytest.raises(WrongArgument, match="`namespace` must be the name of a Lightning package, got 'keras'"):
+        _lightning.namespace("keras")
+
+
+BLOCKED = """
+import sys
+for name in sys.argv[1].split(","):
+    sys.modules[name] = None
+from lightning_gradwatch import _lightning
+try:
+    print([base.__module__.partition(".")[0] for base in _lightning.callback_bases()])
+except ImportError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("blocked", "printed"),
+    [
+        ("nothing", "['lightning', 'pytorch_lightning']"),
+        ("lightning", "['pytorch_lightning']"),
+        ("pytorch_lightning", "['lightning']"),
+        (
+            "lightning,pytorch_lightning",
+            'GradWatch needs pytorch-lightning: pip install "lightning-gradwatch[lightning]"',
+        ),
+    ],
+)
+def test_bases_are_those_that_are_installed(blocked, printed, run_python):
+    assert run_python("import warnings; warnings.simplefilter('ignore')\n" + BLOCKED, blocked).strip() == printed
+
+
+def test_a_broken_install_is_not_an_absent_one(monkeypatch):
+    def broken(name):
+        raise ModuleNotFoundError("No module named 'yaml'", name="yaml")
+
+    monkeypatch.setattr(importlib, "import_module", broken)
+    with pytest.raises(ModuleNotFoundError, match="yaml"):
+        _lightning.callback_bases()
+
+
+class Recorder:
+    """Notes what the hooks of one fit read through ``_lightning``."""
+
+    def __init__(self, namespace):
+        self.rows = rows = []
+        base = importlib.import_module(namespace).Callback
+
+        class Callback(base):
+            def on_before_backward(self, trainer, pl_module, loss):
+                node = _lightning.loss_node(trainer, pl_module, loss)
+                rows.append(
+                    (
+                        _lightning.step_of(trainer),
+                        _lightning.completes_window(trainer, pl_module),
+                        _lightning.is_last_step(trainer),
+                        node.name(),
+                        _lightning.loss_value(trainer, pl_module, loss).item(),
+                        _lightning.loss_scale(trainer),
+                    )
+                )
+
+            def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+                rows.append(("scale", _lightning.gradient_scale(trainer, optimizer)))
+
+        self.callback = Callback()
+
+
+@both_namespaces
+def test_windows_steps_and_losses(namespace):
+    recorder = Recorder(namespace)
+    fitted = module(namespace, network())
+    trainer(namespace, [recorder.callback], accumulate_grad_batches=3).fit(fitted, data(batches=5))
+    seen = [row for row in recorder.rows if row[0] != "scale"]
+    assert [row[:3] for row in seen] == [
+        (0, False, False),
+        (0, False, False),
+        (0, True, False),
+        (1, False, False),
+        (1, True, True),
+    ]
+    assert {row[3] for row in seen} == {"NllLossBackward0"}  # the user's own, below Lightning's division
+    assert all(1.5 < row[4] < 3.5 for row in seen)  # cross entropy of ten classes, not a third of it
+
+
+@pytest.mark.parametrize("fused", [False, True], ids=["plain", "fused"])
+def test_scaler(fused):
+    pl = importlib.import_module(NAMESPACES[0])
+    precision = importlib.import_module("lightning.pytorch.plugins.precision")
+    recorder = Recorder(NAMESPACES[0])
+    fitted = module(NAMESPACES[0], network())
+    fitted.configure_optimizers = lambda: torch.optim.Adam(fitted.parameters(), fused=fused)
+    scaler = torch.amp.GradScaler("cpu", init_scale=128.0)
+    plugin = precision.MixedPrecision("16-mixed", "cpu", scaler)
+    trainer(NAMESPACES[0], [recorder.callback], plugins=[plugin], max_steps=2).fit(fitted, data())
+    assert {row[5] for row in recorder.rows if row[0] != "scale"} == {128.0}
+    assert {row[1] for row in recorder.rows if row[0] == "scale"} == {128.0 if fused else 1.0}
+    assert all(1.5 < row[4] < 3.5 for row in recorder.rows if row[0] != "scale")
+    assert pl
+
+
+def test_ranks_decide_together():
+    strategy = types.SimpleNamespace(reduce_boolean_decision=lambda decision, all: not decision)
+    assert _lightning.any_rank(types.SimpleNamespace(world_size=1, strategy=strategy), True)
+    assert not _lightning.any_rank(types.SimpleNamespace(world_size=2, strategy=strategy), True)
+
+
+def test_versions_name_what_was_running():
+    assert {"torch", "pytorch-lightning"} <= set(_lightning.versions())
