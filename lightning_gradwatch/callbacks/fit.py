@@ -54,7 +54,8 @@ class LiveFit:
         if self._meter is None or root is None:  # a loss without a graph: torch will tell the user
             return
         scale = _lightning.loss_scale(self._trainer) / _lightning.loss_divisor(self._trainer, self._module)
-        self._meter.backward_begins(root, _lightning.loss_value(self._trainer, self._module, loss), scale)
+        value = _lightning.loss_value(self._trainer, self._module, loss)
+        self._meter.backward_begins(root, value, scale, again=not self._module.automatic_optimization)
 
     def backward_ends(self) -> None:
         """A backward of this batch is over."""

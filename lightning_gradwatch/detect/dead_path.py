@@ -67,13 +67,14 @@ def _zeroed(zeros: list[ParameterReading], frame: Frame, killers: list[str]) -> 
 
 
 def _killer(ledger: Ledger) -> str | None:
-    """The layer whose activation lets nothing through, if the ledger ends in exact zero because of one."""
-    level = ledger.start
-    for segment in ledger.segments:
-        level += segment.decades
-        if level == -math.inf:
-            return segment.layer if (segment.dead or 0.0) >= _ALL or segment.slope == 0.0 else None
-    return None
+    """The layer whose activation lets nothing through, if the ledger ends in exact zero because of one.
+
+    Of several the deepest: what lies behind a dead layer gets a constant input and often dies of it.
+    """
+    if ledger.end != -math.inf:
+        return None
+    dead = [s.layer for s in ledger.segments if (s.dead or 0.0) >= _ALL or s.slope == 0.0]
+    return dead[-1] if dead else None
 
 
 def _layers(readings: list[ParameterReading]) -> tuple[str, ...]:

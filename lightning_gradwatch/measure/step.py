@@ -35,15 +35,19 @@ class StepMeter:
         self._before: dict[int, Tensor] = {}  # place in _owned -> weights before the step
         self._optimizers: set[int] = set()
 
-    def backward_begins(self, root: Any, loss: Tensor, scale: float) -> None:
+    def backward_begins(self, root: Any, loss: Tensor, scale: float, *, again: bool = True) -> None:
         """Open a ledger on this loss's graph.
 
         Args:
             root: the autograd node of the user's loss.
             loss: its value, a 0-d tensor.
             scale: what it is multiplied by before the backward.
+            again: whether a further backward of the step is another loss; else it is a closure's repetition (L-BFGS,
+                SAM) and only the first counts.
         """
         self.backward_ends()
+        if self._loss is not None and not again:
+            return
         self._loss = loss if self._loss is None else self._loss + loss
         name = "loss" if not self._ledgers else f"loss[{len(self._ledgers)}]"
         ledger = open_ledger(root, self.names, name, scale=scale)

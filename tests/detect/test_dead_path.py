@@ -48,6 +48,18 @@ def test_dead_units_cut_the_path():
     assert "behind net.1, whose units are all zero," in finding.summary
 
 
+def test_the_root_of_several_dead_layers_is_the_deepest():
+    """Behind a dead layer the input is constant, and the layers that get it often die of that."""
+    ledger = chain(-0.3, -math.inf, 0.0, 0.0, activation="Relu")
+    dead = {"net.2", "net.1"}
+    segments = tuple(
+        replace(s, dead=1.0) if s.layer in dead and s.family == "activation" else s for s in ledger.segments
+    )
+    parameters = [reading("head.weight"), reading("net.0.weight", 0.0)]
+    [finding] = findings(steps(parameters, replace(ledger, segments=segments)))
+    assert finding.layers[0] == "net.1"
+
+
 def test_tiny_is_not_zero():
     assert findings(steps([reading("a.weight"), reading("b.weight", 1e-40)])) == ()
 

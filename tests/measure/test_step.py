@@ -56,6 +56,17 @@ def test_several_backwards_are_several_ledgers(model):
     assert loss == pytest.approx(2 * each)
 
 
+def test_a_closure_s_repetitions_are_no_losses_of_their_own(model):
+    meter = StepMeter(parameter_names(model))
+    for _ in range(3):
+        loss = model(torch.ones(5, 3)).square().mean()
+        meter.backward_begins(loss.grad_fn, loss.detach(), 1.0, again=False)
+        loss.backward()
+    value, ledgers, _ = meter.finish()
+    assert [ledger.name for ledger in ledgers] == ["loss"]
+    assert value == pytest.approx(loss.item())
+
+
 def test_closures_are_read_once(model):
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     meter = StepMeter(parameter_names(model))
