@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lightning_gradwatch.callbacks.gradwatch import GradWatch
     from lightning_gradwatch.errors import GradWatchError, MissingExtra, UnreadableRecord, WrongArgument
+    from lightning_gradwatch.measure.metrics import GradientNorm, UpdateRatio
     from lightning_gradwatch.records import Cause, CauseKind, Event, Finding, Frame, Kind, Remedy, Severity
     from lightning_gradwatch.report.report import Report
 
@@ -25,12 +26,14 @@ __all__ = [
     "Frame",
     "GradWatch",
     "GradWatchError",
+    "GradientNorm",
     "Kind",
     "MissingExtra",
     "Remedy",
     "Report",
     "Severity",
     "UnreadableRecord",
+    "UpdateRatio",
     "WrongArgument",
     "__version__",
 ]
@@ -40,6 +43,7 @@ __all__ = [
 _HOMES = {
     "callbacks.gradwatch": ("GradWatch",),
     "errors": ("GradWatchError", "MissingExtra", "UnreadableRecord", "WrongArgument"),
+    "measure.metrics": ("GradientNorm", "UpdateRatio"),
     "records": ("Cause", "CauseKind", "Event", "Finding", "Frame", "Kind", "Remedy", "Severity"),
     "report.report": ("Report",),
 }

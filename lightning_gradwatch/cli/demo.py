@@ -87,8 +87,8 @@ def _show_cases() -> None:
 
 
 def _watch(case: Case, steps: int, out: Path) -> _Watched:
-    from lightning_gradwatch import GradWatch
     from lightning_gradwatch._lightning import namespace
+    from lightning_gradwatch.callbacks.gradwatch import GradWatch
     from lightning_gradwatch.cases import fit
 
     print(f"{case.name}: {case.title}, {steps} training steps on handwritten digits", flush=True)

@@ -16,9 +16,10 @@ from lightning_gradwatch.records import Frame, Kind, Ledger, Quantity, Severity
 from lightning_gradwatch.records.flow import flow_by_layer
 
 # Decades below the head.  Over about a hundred small fits, sick ones lose 4.6 or more at every sample, healthy ones
-# less than 1.3 once their first steps are over; 3 and 2 stand between, with room on both sides.
-ENTER = 3.0
-LEAVE = 2.0
+# less than 1.3 once their first steps are over; shallow networks with torch's default weights start at up to 3.2 and
+# recover by themselves.  4 and 2.5 stand between.
+ENTER = 4.0
+LEAVE = 2.5
 # At 6 decades float32 updates of a starved layer round away beside its weights.
 CRITICAL = 6.0
 # Fed well enough to learn: an update at least a tenth of the head's, while the loss falls by a tenth.
@@ -27,7 +28,7 @@ PROGRESS = 0.1
 
 
 class Vanishing:
-    """Names the layers that get less than a thousandth of the head's gradient."""
+    """Names the layers that get hardly any of the head's gradient."""
 
     kind: ClassVar[Kind] = Kind.VANISHING
     patience: ClassVar[int] = 3
@@ -59,10 +60,17 @@ def _symptom(frame: Frame, memory: Memory, ledger: Ledger, flow: dict[str, float
             Quantity(name="decades lost", value=lost, unit="decades"),
             Quantity(name="starved layers", value=float(len(starved)), unit="layers"),
             Quantity(name="layers on the way", value=float(len(flow)), unit="layers"),
+            *_known("blocks with a skip connection", _skips(ledger) or None, "blocks"),
             *_known("update of the starved layers beside the head's", ratio, "ratio"),
             *_known("drop of the loss so far", memory.progress, "of its start"),
         ),
     )
+
+
+def _skips(ledger: Ledger) -> float:
+    """Blocks that the gradient passes and passes around: they end in a sum."""
+    blocks = [segment for segment in ledger.body if segment.family == "block" and segment.modules]
+    return float(sum(any(item.name == "Add" for item in block.operations) for block in blocks))
 
 
 def _known(name: str, value: float | None, unit: str) -> tuple[Quantity, ...]:

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-# Mean slopes need no more elements than this; a larger activation is read with a stride.
-_ENOUGH = 1 << 20
+# Mean slopes need no more elements than this (they are then within about half a percent); a larger activation is read
+# with a stride.
+_ENOUGH = 1 << 15
 # With a smaller batch, "zero for the whole batch" happens by chance to living units.
 _BATCH = 8
 
@@ -47,7 +48,7 @@ def slope_ratio(name: str, node: Any) -> Tensor | None:
     value = saved(node, attribute)
     if value is None or value.numel() == 0 or value.is_complex():
         return None
-    return slope(_thinned(value), node).abs().mean(dtype=torch.float32) / largest
+    return slope(_thinned(value), node).mean(dtype=torch.float32) / largest
 
 
 def dead_share(name: str, node: Any) -> Tensor | None:
@@ -74,12 +75,12 @@ def _elu(x: Tensor, node: Any) -> Tensor:
 
 
 def _gelu(x: Tensor, node: Any) -> Tensor:
-    return 0.5 * (1 + torch.erf(x / math.sqrt(2))) + x * torch.exp(-x * x / 2) / math.sqrt(2 * math.pi)
+    return (0.5 * (1 + torch.erf(x / math.sqrt(2))) + x * torch.exp(-x * x / 2) / math.sqrt(2 * math.pi)).abs()
 
 
 def _silu(x: Tensor, node: Any) -> Tensor:
     s = torch.sigmoid(x)
-    return s * (1 + x * (1 - s))
+    return (s * (1 + x * (1 - s))).abs()
 
 
 def _inside(x: Tensor, node: Any) -> Tensor:
@@ -91,7 +92,7 @@ def _leaky(x: Tensor, node: Any) -> Tensor:
     return torch.where(x > 0, 1.0, float(getattr(node, "_saved_negative_slope", 0.01)))
 
 
-# operation -> (what its node saves, slope from that, largest slope)
+# operation -> (what its node saves, |slope| from that, largest slope)
 _SLOPES: dict[str, tuple[str, Callable[[Tensor, Any], Tensor], float]] = {
     "Sigmoid": ("result", lambda y, _: y * (1 - y), 0.25),
     "Tanh": ("result", lambda y, _: 1 - y * y, 1.0),

@@ -11,8 +11,8 @@ from torch import Tensor
 from lightning_gradwatch.measure.norms import l2
 
 # A parameter with more elements is followed on this many of them, evenly spread: a copy of a large model would not fit
-# beside it, and the ratio of 2^20 elements is that of all within a fraction of a percent.
-FOLLOWED = 1 << 20
+# beside it, and the ratio over 2^14 elements is that over all within about one percent.
+FOLLOWED = 1 << 14
 
 
 def remember(parameters: Sequence[Tensor]) -> list[Tensor]:
@@ -21,7 +21,7 @@ def remember(parameters: Sequence[Tensor]) -> list[Tensor]:
 
 
 def update_ratio(parameter: Tensor, before: Tensor) -> Tensor:
-    """``||after - before|| / ||before||`` as a 0-d tensor; against the weights after where those before are all zero.
+    """``||after - before|| / ||before||`` as a 0-d tensor; 1 for weights that were all zero and are not any more.
 
     Args:
         parameter: the parameter after the step.
@@ -33,10 +33,8 @@ def update_ratio(parameter: Tensor, before: Tensor) -> Tensor:
         >>> update_ratio(weight.add_(torch.tensor([0.0, 0.5])), before).item()
         0.1
     """
-    after = _followed(parameter)
-    old, new, moved = l2(before), l2(after), l2(after - before)
-    whole = torch.where(old > 0, old, new)
-    return torch.where(whole > 0, moved / whole, torch.zeros_like(moved))
+    moved, old = l2(_followed(parameter) - before), l2(before)
+    return torch.where(moved > 0, moved / torch.where(old > 0, old, moved), moved)
 
 
 def _followed(parameter: Tensor) -> Tensor:

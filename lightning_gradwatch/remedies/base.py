@@ -57,11 +57,11 @@ class RemedyRule(ABC):
         return max(cured, key=lambda cause: cause.share * self.cures[cause.kind].fit, default=None)
 
     def because(self, cause: Cause) -> str:
-        """The cause with its numbers, and why this remedy cures it."""
+        """Why this remedy cures the cause, and the cause with its numbers."""
         numbers = ", ".join(f"{q.name} {_number(q.value)} {q.unit}".rstrip() for q in cause.evidence[:2])
         kind = cause.kind.value.replace("_", " ").replace("ization", "isation")
-        blame = f"{kind} explains {100 * cause.share:.0f} %" + (f" ({numbers})" if numbers else "")
-        return f"{blame}; {self.cures[cause.kind].why}"
+        blame = f"{kind} explains {100 * cause.share:.0f} %" + (f": {numbers}" if numbers else "")
+        return f"{self.cures[cause.kind].why.rstrip('.')} ({blame})."
 
 
 def _number(value: float) -> str:

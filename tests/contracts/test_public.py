@@ -12,10 +12,12 @@ from tests.conftest import ROOT
 PUBLIC = {
     "callbacks.gradwatch": {"GradWatch"},
     "errors": {"GradWatchError", "MissingExtra", "UnreadableRecord", "WrongArgument"},
+    "measure.metrics": {"GradientNorm", "UpdateRatio"},
     "records": {"Cause", "CauseKind", "Event", "Finding", "Frame", "Kind", "Remedy", "Severity"},
     "report.report": {"Report"},
 }
 NAMES = sorted(name for names in PUBLIC.values() for name in names)
+TENSORS = {"GradWatch", "GradientNorm", "UpdateRatio"}  # what cannot do without torch
 HEAVY = [
     "lightning",
     "matplotlib",
@@ -82,8 +84,8 @@ def test_unknown_name_cannot_be_imported():
 
 @pytest.mark.parametrize(
     "names",
-    [["__version__"], [name for name in NAMES if name != "GradWatch"]],
-    ids=["the package alone", "everything but the callback"],
+    [["__version__"], [name for name in NAMES if name not in TENSORS]],
+    ids=["the package alone", "everything but the callback and the metrics"],
 )
 def test_import_is_light(run_python, names):
     assert run_python(LOADED, ",".join(HEAVY), ",".join(names)).split() == []

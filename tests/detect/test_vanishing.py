@@ -17,7 +17,7 @@ def steps(ledger, count, start=0, **fields):
     return [frame(start + i, ledger, **fields) for i in range(count)]
 
 
-SICK, MILD, HEALTHY = chain(*[-0.6] * 10), chain(*[-0.25] * 10), chain(*[-0.1] * 10)
+SICK, MILD, HEALTHY = chain(*[-0.6] * 10), chain(*[-0.32] * 10), chain(*[-0.1] * 10)
 
 
 def test_names_place_and_step():
@@ -70,11 +70,11 @@ def test_scale_of_the_loss_does_not_matter(scale):
 @pytest.mark.parametrize(
     ("lost", "update", "losses", "severity"),
     [
-        (4.0, 1e-6, [1.0] * 8, "warning"),
+        (4.5, 1e-6, [1.0] * 8, "warning"),
         (8.0, 1e-6, [1.0] * 8, "critical"),
         (8.0, 1e-6, [2.0, 2, 2, 1, 1, 1, 1, 1], "warning"),
-        (4.0, 1e-3, [2.0, 2, 2, 1, 1, 1, 1, 1], "info"),
-        (4.0, 1e-3, [1.0] * 8, "warning"),
+        (4.5, 1e-3, [2.0, 2, 2, 1, 1, 1, 1, 1], "info"),
+        (4.5, 1e-3, [1.0] * 8, "warning"),
     ],
     ids=["loses", "loses much, stands", "loses much, learns", "fed and learns", "fed and stands"],
 )
@@ -102,3 +102,16 @@ def test_dead_and_broken_paths_are_not_vanishing():
 def test_each_loss_has_a_finding_of_its_own():
     both = [frame(i, SICK, chain(*[-0.6] * 10, name="loss[1]")) for i in range(3)]
     assert [f.id for f in judged(*both)[0]] == ["vanishing:loss", "vanishing:loss[1]"]
+
+
+@pytest.mark.parametrize(
+    ("operation", "modules", "counted"),
+    [("Add", ("net.0.a",), True), ("Cat", ("net.0.a",), False), ("Add", (), False)],
+    ids=["residual", "branches", "no weights inside"],
+)
+def test_skip_connections_are_counted(operation, modules, counted):
+    plain = chain(*[-0.6] * 10)
+    block = segment("net.0", 0.0, operation, "block", modules=modules)
+    ledger = type(plain)(**{**vars(plain), "segments": (*plain.segments, block)})
+    [finding], _ = judged(*steps(ledger, 3))
+    assert any("skip" in quantity.name for quantity in finding.evidence) is counted

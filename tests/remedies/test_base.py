@@ -36,15 +36,15 @@ def test_the_target_is_what_it_gives_back_most_of():
 @pytest.mark.parametrize(
     ("blamed", "said"),
     [
-        pytest.param(cause("depth", 0.126), "depth explains 13 %; it is good for depth.", id="no numbers"),
+        pytest.param(cause("depth", 0.126), "it is good for depth (depth explains 13 %).", id="no numbers"),
         pytest.param(
             cause("initialization", 1.0, Relu=19, Gelu=1.2345, Silu=3),
-            "initialisation explains 100 % (Relu segments 19, Gelu segments 1.23); it is fair for weights.",
+            "it is fair for weights (initialisation explains 100 %: Relu segments 19, Gelu segments 1.23).",
             id="two numbers of three",
         ),
         pytest.param(
             cause("depth", 0.5, Relu=math.inf, Gelu=1e-30),
-            "depth explains 50 % (Relu segments inf, Gelu segments 1e-30); it is good for depth.",
+            "it is good for depth (depth explains 50 %: Relu segments inf, Gelu segments 1e-30).",
             id="numbers beyond bounds",
         ),
     ],
