@@ -42,6 +42,8 @@ class GradWatch(*_Bases):
         min_lr: no learning rate is brought below this.
         cooldown_steps: least number of steps between two decays.
         max_decays: most decays in one fit.
+        record_to: a file that takes every record as a line of JSON while the fit runs (``gradwatch report FILE`` reads
+            it, also after a crash); a resumed fit goes on in it.
         picture_every_n_steps: least number of steps between two pictures of the flow in TensorBoard (needs
             matplotlib); there is one at the end in any case; 0 draws none at all.
         verbose: whether to speak on the console.
@@ -71,13 +73,14 @@ class GradWatch(*_Bases):
 
     def __init__(
         self,
-        every_n_steps: int = 50,
+        every_n_steps: int = 100,
         *,
         on_vanishing: OnVanishing = "warn",
         decay_factor: float = 0.5,
         min_lr: float = 1e-7,
         cooldown_steps: int = 200,
         max_decays: int = 3,
+        record_to: str | None = None,
         picture_every_n_steps: int = 1000,
         verbose: bool = True,
         strict: bool = False,
@@ -89,9 +92,11 @@ class GradWatch(*_Bases):
         arguments.switch("verbose", verbose)
         arguments.switch("strict", strict)
         arguments.filled("name", name)
+        if record_to is not None:
+            arguments.filled("record_to", record_to)
         self.schedule = Schedule(every_n_steps)
         self.policy = Policy(on_vanishing, decay_factor, cooldown_steps, max_decays)
-        self.min_lr, self.picture_every_n_steps = min_lr, picture_every_n_steps
+        self.min_lr, self.record_to, self.picture_every_n_steps = min_lr, record_to, picture_every_n_steps
         self.verbose, self.strict, self.name = verbose, strict, name
         self._reset()
 
@@ -227,13 +232,16 @@ class GradWatch(*_Bases):
         here = trainer.is_global_zero
         if here and self.verbose:
             console.prepare()
-        return Teller(
+        teller = Teller(
             self._casebook,
-            open_sinks(trainer.loggers, self._casebook.anatomy, self._casebook.config) if here else (),
+            open_sinks(trainer.loggers, self._casebook.anatomy, self._casebook.config) if here else [],
             speaks=here and self.verbose,
             hides=Kind.VANISHING if self.policy.on_vanishing == "ignore" else None,
             picture_every_n_steps=self.picture_every_n_steps,
         )
+        if here and self.record_to is not None:
+            teller.record_to(self.record_to)
+        return teller
 
     @guarded
     def _judge(self, batch_idx: int) -> None:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from lightning_gradwatch.callbacks import console
 from lightning_gradwatch.callbacks.casebook import Casebook
 from lightning_gradwatch.detect import Change
-from lightning_gradwatch.errors import MissingExtra
+from lightning_gradwatch.errors import MissingExtra, WrongArgument
 from lightning_gradwatch.records import Event, Frame, Kind, Severity
-from lightning_gradwatch.sinks import Sink
+from lightning_gradwatch.sinks import JsonLinesSink, Sink
 
 
 @dataclass
@@ -32,6 +32,15 @@ class Teller:
     picture_every_n_steps: int = 0
     _pictured: int = field(default=0, init=False)
     _told: dict[str, Severity] = field(default_factory=dict, init=False)  # of each open finding, the worst spoken of
+
+    def record_to(self, path: str) -> None:
+        """Record to a file too; one that cannot be written is said, and the fit is watched without it."""
+        try:
+            sink = JsonLinesSink(path, self.casebook.anatomy, self.casebook.config)
+        except (OSError, WrongArgument) as error:
+            self.note(f"nothing is recorded to {path}: {error}")
+        else:
+            self.sinks = [*self.sinks, sink]
 
     def frame(self, frame: Frame, changes: Sequence[Change], events: Sequence[Event], remarks: Sequence[str]) -> None:
         """A measured step, and what it changed."""
@@ -96,7 +105,8 @@ class Teller:
             sink.announce(frames[-1].step, findings, self.casebook.events, self.casebook.notes)
 
     def _picture(self, step: int, now: bool) -> None:
-        if not self.sinks or not self.picture_every_n_steps:
+        galleries = [sink for sink in self.sinks if sink.takes_pictures]
+        if not galleries or not self.picture_every_n_steps:
             return
         if not now and step - self._pictured < self.picture_every_n_steps:
             return
@@ -108,5 +118,5 @@ class Teller:
         except MissingExtra as error:
             self.note(str(error))
             return
-        for sink in self.sinks:
+        for sink in galleries:
             sink.picture(step, image)

@@ -1,4 +1,4 @@
-"""Splits the decades that a ledger lost between the activations, the weights, and the bare number of layers.
+"""Splits the decades that a ledger lost between activations, weights, recurrent layers and the bare number of layers.
 
 Every operation may lose a little without harm: only the product over many of them hurts, and that is depth.  What one
 loses beyond that is its activation's fault or its weights':
@@ -6,7 +6,8 @@ loses beyond that is its activation's fault or its weights':
 - an activation is charged what it loses beyond what good initial weights would make up for (a ReLU halves the mean
   square of the gradient and He's weights double it: He et al. 2015, equation 14; Xavier's weights assume a slope of 1:
   Glorot & Bengio 2010, equation 11);
-- the weights are charged what they fall short of that gain.
+- the weights are charged what they fall short of that gain;
+- a recurrent layer that autograd shows as one operation is charged what it loses as a whole.
 """
 
 from __future__ import annotations
@@ -32,12 +33,14 @@ class Losses:
 
     activation: float
     weights: float
+    recurrence: float
     depth: float
     layers: int  # layers on the way
     total: float  # net decades lost on the way
     activations: tuple[tuple[str, int], ...]  # (operation, how many segments), most first
     activation_decades: float  # plain sum over the activations' segments (negative = lost)
     weight_decades: float  # plain sum over the linear segments
+    recurrent_layers: int  # segments that are one recurrent operation
     expected_gain: float  # decades that well-scaled weights would give at one activation
     slope: float | None  # mean over the activations of mean slope / largest slope
 
@@ -50,18 +53,21 @@ def split(ledger: Ledger, layer: str, anatomy: Anatomy) -> Losses:
     gain = _expected_gain(acting)
     activation = [max(0.0, -s.decades - GAIN.get(s.operations[0].name, 0.0)) for s in acting]
     weights = [max(0.0, gain + _shape(s, anatomy) - s.decades) for s in linear]
-    rest = [max(0.0, -s.decades) for s in path if s.family not in ("activation", "linear")]
+    recurrent = [max(0.0, -s.decades) for s in path if s.family == "recurrent"]
+    rest = [max(0.0, -s.decades) for s in path if s.family not in ("activation", "linear", "recurrent")]
     slopes = [s.slope for s in acting if s.slope is not None]
     layers = max(1, len({s.layer for s in path}))
     return Losses(
         activation=_beyond_mild(activation),
         weights=_beyond_mild(weights),
-        depth=_mild(activation) + _mild(weights) + math.fsum(rest),
+        recurrence=_beyond_mild(recurrent),
+        depth=_mild(activation) + _mild(weights) + _mild(recurrent) + math.fsum(rest),
         layers=layers,
         total=-math.fsum(s.decades for s in path),
         activations=_count(acting),
         activation_decades=math.fsum(s.decades for s in acting),
         weight_decades=math.fsum(s.decades for s in linear),
+        recurrent_layers=len(recurrent),
         expected_gain=gain,
         slope=math.fsum(slopes) / len(slopes) if slopes else None,
     )

@@ -22,7 +22,7 @@ class Schedule:
         [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 16, 23, 32, 45, 50, 100]
     """
 
-    every_n_steps: int = 50
+    every_n_steps: int = 100
     dense: int = 10
 
     def __post_init__(self) -> None:

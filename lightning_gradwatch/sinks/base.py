@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 from lightning_gradwatch.records import Event, Finding, Frame
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 @runtime_checkable
 class Sink(Protocol):
     """A place where records go.  The step axis is ``frame.step``, that of the user's own loss curve."""
+
+    takes_pictures: ClassVar[bool]  # whether drawing one for it is worth the time
 
     def write(self, frame: Frame, findings: Sequence[Finding]) -> None:
         """Take one measured step and the findings that are open now."""

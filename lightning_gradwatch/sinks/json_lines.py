@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from lightning_gradwatch import __version__
 from lightning_gradwatch.errors import UnreadableRecord, WrongArgument
@@ -31,6 +31,8 @@ class JsonLinesSink:
     Raises:
         WrongArgument: the path holds something that is not a recording of ours.
     """
+
+    takes_pictures: ClassVar[bool] = False
 
     def __init__(
         self, path: str | Path, anatomy: Anatomy | None = None, config: Mapping[str, Any] | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from lightning_gradwatch.records import Event, Finding, Frame
 from lightning_gradwatch.sinks.scalars import scalars
@@ -20,6 +20,8 @@ class ScalarLoggerSink:
     Args:
         logger: anything with ``log_metrics(metrics, step)``.
     """
+
+    takes_pictures: ClassVar[bool] = False
 
     def __init__(self, logger: Any) -> None:
         self.logger = logger

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from lightning_gradwatch import __version__
 from lightning_gradwatch.records import Anatomy, Event, Finding, Frame
@@ -33,6 +33,8 @@ class TensorBoardSink:
         anatomy: what is being watched.
         config: the watch's settings, plain values.
     """
+
+    takes_pictures: ClassVar[bool] = True
 
     def __init__(self, writer: Any, anatomy: Anatomy | None, config: Mapping[str, Any]) -> None:
         self.writer = writer

@@ -5,6 +5,7 @@ import importlib
 import pytest
 
 from lightning_gradwatch import GradWatch, WrongArgument
+from lightning_gradwatch.sinks import read_recording
 from tests.callbacks.fits import NAMESPACES, both_namespaces, data, fit, module, network, trainer
 
 
@@ -50,6 +51,7 @@ WRONG = {
     "verbose": ("yes", "True or False"),
     "strict": (None, "True or False"),
     "name": ("", "a text that is not empty"),
+    "record_to": ("", "a text that is not empty"),
 }
 
 
@@ -87,3 +89,26 @@ def test_plot():
     again, same = watch.plot(ax=ax)
     assert (again, same) == (fig, ax)
     plt.close(fig)
+
+
+def test_record_to_a_file_while_the_fit_runs(tmp_path):
+    path = tmp_path / "folder" / "run.jsonl"
+    seen = []
+    watch = GradWatch(every_n_steps=1, record_to=str(path))
+    on_step = lambda module, i: seen.append(len(read_recording(path).frames))  # noqa: E731
+    trainer(NAMESPACES[0], [watch]).fit(module(NAMESPACES[0], network(), on_step=on_step), data())
+    assert seen == list(range(8))  # each step is there before the next begins
+    recording = read_recording(path)
+    assert recording.frames == watch.report.frames
+    assert recording.findings == watch.report.findings
+    assert recording.anatomy == watch.report.anatomy
+
+
+def test_a_file_that_cannot_be_written_is_said_and_the_fit_is_watched(tmp_path):
+    foreign = tmp_path / "thesis.txt"
+    foreign.write_text("precious")
+    watch = GradWatch(record_to=str(foreign))
+    fit(watch)
+    assert foreign.read_text() == "precious"
+    assert watch.report.notes[0].startswith(f"nothing is recorded to {foreign}: ")
+    assert len(watch.report.findings) == 1

@@ -14,6 +14,8 @@ from tests.reference.records import FINDING, chain, frame
 class Memory:
     """A sink that remembers what it was told."""
 
+    takes_pictures = True
+
     def __init__(self):
         self.frames, self.said, self.pictures = [], [], []
 
@@ -115,6 +117,14 @@ def test_pictures(every, opened, expected):
         told.frame(one, [OPENED] if step in opened else [], [], [])
     told.closing()
     assert sink.pictures == expected
+
+
+def test_no_picture_is_drawn_where_nobody_takes_it(monkeypatch):
+    monkeypatch.setattr("lightning_gradwatch.report.figures.flow_image", lambda report: 1 / 0)
+    told, sink = teller(picture_every_n_steps=1, speaks=False)
+    monkeypatch.setattr(sink, "takes_pictures", False)
+    told.closing()
+    assert sink.pictures == []
 
 
 def test_without_matplotlib_one_sentence_is_said(monkeypatch, caplog):

@@ -16,6 +16,7 @@ NO_MIRROR = {
     "diagnose/activation.py": "held to the rules' contract in tests/diagnose/test_base.py, with its sentence",
     "diagnose/depth.py": "the same",
     "diagnose/initialization.py": "the same",
+    "diagnose/recurrence.py": "the same",
     "diagnose/panel.py": "the same; tests/diagnose/test_golden.py asks it about the golden table",
     "records/anatomy.py": "fields and two look-ups; the codec's tests carry it there and back",
     "records/event.py": "fields only; the codec's tests carry it there and back",

@@ -10,7 +10,7 @@ from lightning_gradwatch.diagnose import explain, rule, rules
 from lightning_gradwatch.diagnose.panel import gather
 from lightning_gradwatch.errors import WrongArgument
 from lightning_gradwatch.records import Anatomy, CauseKind, Kind, Layer, Severity
-from tests.reference.records import FINDING, chain, frame
+from tests.reference.records import FINDING, chain, frame, segment
 
 every_rule = pytest.mark.parametrize("one", rules(), ids=lambda r: r.code)
 HEADINGS = [
@@ -42,6 +42,13 @@ ANATOMY = Anatomy(
 
 def evidence(ledger, anatomy=ANATOMY):
     return gather(FINDING, frame(0, ledger), anatomy)
+
+
+def fused_rnn():
+    """A head over three fused recurrent layers, each of which loses three decades."""
+    plain = chain(0.0)
+    rnn = tuple(segment("rnn", -3.0, "MkldnnRnnLayer", "recurrent", modules=("rnn",)) for _ in range(3))
+    return replace(plain, segments=(*plain.segments[:2], *rnn), target="embedding.weight", target_layer="embedding")
 
 
 @every_rule
@@ -89,8 +96,9 @@ def test_does_not_hold_on_a_healthy_ledger(one):
             "where He initialisation would give about +1.5",
         ),
         (chain(*[-0.04] * 80, activation="Tanh"), "GW201", "layers multiply a factor of 0.91 each"),
+        (fused_rnn(), "GW501", "3 recurrent layers lose 8.9 decades, 3.0 each"),
     ],
-    ids=["sigmoid", "saturated tanh", "small weights", "default relu", "depth"],
+    ids=["sigmoid", "saturated tanh", "small weights", "default relu", "depth", "recurrent layers"],
 )
 def test_first_cause(ledger, code, words):
     causes = explain(FINDING, frame(0, ledger), ANATOMY)
