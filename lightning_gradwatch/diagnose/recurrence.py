@@ -27,7 +27,7 @@ class RecurrentLayersLose(Rule):
         Clip the gradient by norm and lower the learning rate, so that gates are not driven shut; LSTM or GRU in place
         of a plain RNN; a forget-gate bias of 1; fewer recurrent layers, or residual connections around them."""
     is_remedy_safe = """
-        Clipping and a lower rate change no weights and are safe at any time. Another kind of cell is another network."""
+        Clipping and a lower rate change no weights and are safe at any time. Another cell is another network."""
     sources = (
         "Pascanu, Mikolov & Bengio (2013), On the difficulty of training recurrent neural networks, section 2",
         "Hochreiter & Schmidhuber (1997), Long short-term memory, section 3",
