@@ -12,6 +12,9 @@ from lightning_gradwatch.errors import MissingExtra, WrongArgument
 from lightning_gradwatch.records import Event, Frame, Kind, Severity
 from lightning_gradwatch.sinks import JsonLinesSink, Sink
 
+# Pixels of a picture in TensorBoard, whose cards are narrow: large letters beat many of them.
+_PICTURE = (640, 440)
+
 
 @dataclass
 class Teller:
@@ -114,7 +117,7 @@ class Teller:
         from lightning_gradwatch.report.figures import flow_image
 
         try:
-            image = flow_image(self.casebook.report)
+            image = flow_image(self.casebook.report, *_PICTURE)
         except MissingExtra as error:
             self.note(str(error))
             return

@@ -120,7 +120,7 @@ def test_pictures(every, opened, expected):
 
 
 def test_no_picture_is_drawn_where_nobody_takes_it(monkeypatch):
-    monkeypatch.setattr("lightning_gradwatch.report.figures.flow_image", lambda report: 1 / 0)
+    monkeypatch.setattr("lightning_gradwatch.report.figures.flow_image", lambda *args: 1 / 0)
     told, sink = teller(picture_every_n_steps=1, speaks=False)
     monkeypatch.setattr(sink, "takes_pictures", False)
     told.closing()
@@ -128,7 +128,7 @@ def test_no_picture_is_drawn_where_nobody_takes_it(monkeypatch):
 
 
 def test_without_matplotlib_one_sentence_is_said(monkeypatch, caplog):
-    def missing(report):
+    def missing(report, width, height):
         raise MissingExtra("matplotlib", "A picture of gradient flow", "plot")
 
     monkeypatch.setattr("lightning_gradwatch.report.figures.flow_image", missing)
