@@ -9,6 +9,7 @@ from lightning_gradwatch import _lightning
 from lightning_gradwatch.anatomy import parameter_names
 from lightning_gradwatch.measure.ledger import is_opaque
 from lightning_gradwatch.measure.parameters import owned_by
+from lightning_gradwatch.measure.schedule import Schedule
 from lightning_gradwatch.measure.step import StepMeter
 from lightning_gradwatch.records import Frame
 
@@ -28,14 +29,26 @@ class LiveFit:
     """
 
     def __init__(self, trainer: Any, module: Any) -> None:
-        self.measured = -1  # the last step that was measured
+        self.sampled = -1  # the last step that was chosen to be measured
         self._trainer, self._module = trainer, module
         self._meter: StepMeter | None = None
 
-    @property
-    def is_measuring(self) -> bool:
-        """Whether the batch at hand is being measured."""
-        return self._meter is not None
+    def chooses(self, schedule: Schedule) -> bool:
+        """Whether the batch that starts now is measured; the same on all ranks, also where a watch has failed.
+
+        A scheduled step, or one that may turn out to be the last.
+        """
+        step = _lightning.step_of(self._trainer)
+        chosen = step != self.sampled and _lightning.completes_window(self._trainer, self._module)
+        if not chosen or not (schedule.due(step) or self._may_be_last(step, schedule)):
+            return False
+        self.sampled = step
+        return True
+
+    def _may_be_last(self, step: int, schedule: Schedule) -> bool:
+        """Early stopping ends a fit after an epoch, unannounced."""
+        late = step - self.sampled >= schedule.every_n_steps // 2
+        return _lightning.is_last_step(self._trainer) or (bool(self._trainer.is_last_batch) and late)
 
     def begin(self) -> None:
         """Measure the batch that starts now."""
@@ -75,12 +88,12 @@ class LiveFit:
     def finish(self, batch: int, rate_scale: float) -> Frame:
         """The frame of this batch."""
         meter, self._meter = self._meter, None
-        assert meter is not None
+        if meter is None:
+            raise RuntimeError("a step is finished that was never begun")
         loss, ledgers, parameters = meter.finish()
         scaled = _lightning.has_scaler(self._trainer)
-        self.measured = _lightning.step_of(self._trainer)
         return Frame(
-            step=self.measured,
+            step=self.sampled,
             global_step=self._global_step,
             epoch=int(self._trainer.current_epoch),
             batch=batch,
@@ -106,24 +119,6 @@ def remarks(frame: Frame) -> list[str]:
     if not frame.ledgers and any(reading.norm for reading in frame.parameters):
         said.append(_BLIND)
     return said
-
-
-def is_due(trainer: Any, module: Any, schedule: Any, measured: int) -> bool:
-    """Whether the batch that starts now is measured: a scheduled step, or one that may turn out to be the last.
-
-    Args:
-        trainer: the trainer.
-        module: its LightningModule.
-        schedule: a ``measure.schedule.Schedule``.
-        measured: the last step that was measured.
-    """
-    step = _lightning.step_of(trainer)
-    if step == measured or not _lightning.completes_window(trainer, module):
-        return False
-    if schedule.due(step) or _lightning.is_last_step(trainer):
-        return True
-    # Early stopping ends a fit after an epoch, unannounced.
-    return bool(trainer.is_last_batch) and step - measured >= schedule.every_n_steps // 2
 
 
 def config_of(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from lightning_gradwatch.anatomy import inspect_model
 from lightning_gradwatch.callbacks import arguments, console
 from lightning_gradwatch.callbacks.acting import Actor
 from lightning_gradwatch.callbacks.casebook import Casebook
-from lightning_gradwatch.callbacks.fit import LiveFit, config_of, is_due, remarks
+from lightning_gradwatch.callbacks.fit import LiveFit, config_of, remarks
 from lightning_gradwatch.callbacks.guard import guarded
 from lightning_gradwatch.callbacks.policy import OnVanishing, Policy
 from lightning_gradwatch.callbacks.telling import Teller
@@ -106,6 +106,7 @@ class GradWatch(*_Bases):
         self._actor = Actor(self.policy, RateScale(floor=self.min_lr))
         self._teller = Teller(self._casebook, speaks=self.verbose)
         self._live: LiveFit | None = None
+        self._chosen = False  # whether the batch at hand is measured, on all ranks alike
 
     def _settings(self) -> dict[str, Any]:
         return {
@@ -144,19 +145,27 @@ class GradWatch(*_Bases):
         if stage == "fit":
             self._reset()
 
-    @guarded
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Learn what the network is made of; open the sinks."""
+        self._live, self._chosen = LiveFit(trainer, pl_module), False
+        self._open(trainer, pl_module)
+
+    @guarded
+    def _open(self, trainer: Any, pl_module: Any) -> None:
         self._casebook.anatomy = inspect_model(pl_module)
-        self._live = LiveFit(trainer, pl_module)
         self._teller = self._make_teller(trainer)
         if self.policy.on_vanishing == "decay_lr":
             self._actor.rates.attach(_lightning.optimizers_of(trainer))
 
-    @guarded
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         """Decide whether this batch is measured."""
-        if self._live is not None and is_due(trainer, pl_module, self.schedule, self._live.measured):
+        self._chosen = self._live is not None and self._live.chooses(self.schedule)
+        if self._chosen:
+            self._begin()
+
+    @guarded
+    def _begin(self) -> None:
+        if self._live is not None:
             self._live.begin()
 
     @guarded
@@ -180,12 +189,12 @@ class GradWatch(*_Bases):
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Close the frame, judge it, tell, act."""
-        if self._live is None or not self._live.is_measuring:
+        if self._live is None or not self._chosen:
             return
         self._judge(batch_idx)
-        if self.policy.acts:  # outside the guard: ranks decide together, and one that is missing would hang the others
-            event = self._actor.act(trainer, self._casebook, self._live.measured)
-            self._tell(event)
+        # Outside the guard: ranks decide together, and one that is missing, its watch off, would hang the others.
+        if self.policy.acts:
+            self._tell(self._actor.act(trainer, self._casebook, self._live.sampled))
 
     @guarded
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,16 +50,9 @@ def _reports(path: str) -> list[Report]:
     from lightning_gradwatch.report import Report
     from lightning_gradwatch.sinks import read_runs
 
+    # A lone run goes by what the user called it.
     return [
-        Report(
-            findings=recording.findings,
-            events=recording.events,
-            frames=recording.frames,
-            anatomy=recording.anatomy,
-            notes=recording.notes,
-            config=recording.config,
-            name=path if run in (".", Path(path).name) else run,  # a lone run goes by what the user called it
-        )
+        replace(Report.of(recording), name=path if run in (".", Path(path).name) else run)
         for run, recording in read_runs(path).items()
     ]
 

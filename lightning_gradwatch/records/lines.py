@@ -1,7 +1,7 @@
 """A recording as JSON lines: one self-contained record a line, so that a fit that dies loses at most its last line.
 
-    {"format":1,"kind":"start","start":{"anatomy":{...},"config":{...},"version":"0.1.0"}}   what is being watched
-    {"format":1,"kind":"frame","frame":{...}}                                               one measured step
+    {"format":1,"kind":"start","start":{"anatomy":{...},"config":{...},...}}       what is being watched
+    {"format":1,"kind":"frame","frame":{...}}                                     one measured step
     {"format":1,"kind":"changes","changes":{"step":...,"findings":[...],"events":[...],"notes":[...]}}
 
 Readers of a format ignore kinds and fields that they do not know.
@@ -28,6 +28,7 @@ class Start:
     anatomy: Anatomy | None = None
     config: dict[str, Any] = field(default_factory=dict[str, Any])  # the watch's settings, plain values
     version: str | None = None  # of the package that wrote it
+    name: str = ""  # of the watch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,9 +121,10 @@ def lines(
     *,
     config: Mapping[str, Any],
     version: str | None = None,
+    name: str = "",
 ) -> Iterator[str]:
     """A whole recording, line by line: start, frames, and one line with what was found, done and said."""
-    yield line(Start(anatomy=anatomy, config=dict(config), version=version))
+    yield line(Start(anatomy=anatomy, config=dict(config), version=version, name=name))
     for frame in frames:
         yield line(frame)
     steps = [*(f.step for f in frames), *(f.last_step for f in findings), *(e.step for e in events)]

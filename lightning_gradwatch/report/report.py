@@ -10,10 +10,10 @@ from lightning_gradwatch.errors import MissingExtra, UnreadableRecord
 from lightning_gradwatch.records import Anatomy, Event, Finding, Frame
 from lightning_gradwatch.records.codec import FORMAT, decode, encode
 from lightning_gradwatch.records.lines import check_format, lines
+from lightning_gradwatch.records.recording import Recording, read_lines
 from lightning_gradwatch.report import figures
 from lightning_gradwatch.report.markdown import markdown
 from lightning_gradwatch.report.page import page
-from lightning_gradwatch.report.recording import read
 from lightning_gradwatch.report.text import console
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _KIND = "gradwatch report"
-_NAME = "report name"  # where a recording keeps it, unless the watch's own setting "name" says the same
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,10 +93,10 @@ class Report:
         return decode(cls, fields)
 
     def save(self, path: str | Path) -> None:
-        """Write the report as JSON lines (see ``records.lines``); the name stands among the settings."""
-        named = self.config.get("name", "") == self.name
-        config = self.config if named else {**self.config, _NAME: self.name}
-        text = lines(self.anatomy, self.frames, self.findings, self.events, self.notes, config=config)
+        """Write the report as JSON lines (see ``records.lines``)."""
+        text = lines(
+            self.anatomy, self.frames, self.findings, self.events, self.notes, config=self.config, name=self.name
+        )
         with Path(path).open("w", encoding="ascii", newline="\n") as file:
             file.writelines(line + "\n" for line in text)
 
@@ -108,17 +107,12 @@ class Report:
         Raises:
             UnreadableRecord: the file cannot be opened, is damaged, foreign or of a newer format.
         """
-        recording = read(Path(path))
-        config = dict(recording.start.config)
-        return cls(
-            findings=recording.changes.findings,
-            events=recording.changes.events,
-            frames=tuple(recording.frames),
-            anatomy=recording.start.anatomy,
-            notes=recording.changes.notes,
-            name=str(config.pop(_NAME, config.get("name", ""))),
-            config=config,
-        )
+        return cls.of(read_lines(path))
+
+    @classmethod
+    def of(cls, recording: Recording) -> Report:
+        """The report of a recording."""
+        return cls(**vars(recording))
 
     def plot(self, ax: Axes | None = None) -> tuple[Figure, Axes]:
         """The picture of gradient flow over depth and time, with the sick layers marked.

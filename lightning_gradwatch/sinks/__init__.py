@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lightning_gradwatch.records import Anatomy
+from lightning_gradwatch.records.recording import Recording
 from lightning_gradwatch.sinks.base import Sink
 from lightning_gradwatch.sinks.json_lines import JsonLinesSink
 from lightning_gradwatch.sinks.packed import Packed, pack, unpack
-from lightning_gradwatch.sinks.reading import Recording, read_recording, read_runs
+from lightning_gradwatch.sinks.reading import read_recording, read_runs
 from lightning_gradwatch.sinks.scalar_logger import ScalarLoggerSink
 from lightning_gradwatch.sinks.scalars import SCALARS, scalars
 from lightning_gradwatch.sinks.tensorboard import TensorBoardSink

@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from lightning_gradwatch.errors import UnreadableRecord
-from lightning_gradwatch.records import Anatomy, Event, Finding, Frame
-from lightning_gradwatch.records.lines import Changes, Record, Start, parse
+from lightning_gradwatch.records.lines import Record
+from lightning_gradwatch.records.recording import Recording, gather, read_lines
 from lightning_gradwatch.sinks.event_files import HalfWritten
 from lightning_gradwatch.sinks.event_reading import EventReader
-
-_LONGEST_LINE = 1 << 28  # bytes: more is no recording
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recording:
-    """What one fit left behind, as if it had run through without a break."""
-
-    anatomy: Anatomy | None = None
-    frames: tuple[Frame, ...] = ()  # in the order of their steps
-    findings: tuple[Finding, ...] = ()  # each in its last state, in the order in which they appeared
-    events: tuple[Event, ...] = ()
-    notes: tuple[str, ...] = ()  # the watch's own, and what was odd about the files
-    config: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 def read_recording(path: str | Path) -> Recording:
@@ -54,7 +39,7 @@ def read_runs(path: str | Path) -> dict[str, Recording]:
             runs = {name: _read_events(files) for name, files in sorted(_event_files(path))}
             found = {name: recording for name, recording in runs.items() if recording is not None}
         elif path.is_file():
-            recording = _read_events([path]) if "tfevents" in path.name else _read_lines(path)
+            recording = _read_events([path]) if "tfevents" in path.name else read_lines(path)
             found = {} if recording is None else {path.name: recording}
         else:
             raise UnreadableRecord(f"{str(path)!r}: there is no such file or directory.")
@@ -63,66 +48,6 @@ def read_runs(path: str | Path) -> dict[str, Recording]:
     if not found:
         raise UnreadableRecord(f"{str(path)!r} holds no recording of lightning-gradwatch.")
     return found
-
-
-def gather(records: Iterable[Record], notes: Iterable[str] = ()) -> Recording:
-    """Records in the order in which they were written, as one recording.
-
-    A fit that was resumed from a checkpoint goes back some steps: a frame whose step is not behind that of the last
-    one begins again there, and what an abandoned attempt recorded from that step on is dropped.
-    """
-    start, frames, changes = Start(), list[Frame](), list[Changes]()
-    for record in records:
-        if isinstance(record, Start):
-            start = record
-        elif isinstance(record, Changes):
-            changes.append(record)
-        else:
-            if frames and frames[-1].step >= record.step:
-                _drop_from(record.step, frames, changes)
-            frames.append(record)
-    findings = {finding.id: finding for change in changes for finding in change.findings}
-    said = [note for change in changes for note in change.notes]
-    return Recording(
-        anatomy=start.anatomy,
-        frames=tuple(frames),
-        findings=tuple(findings.values()),
-        events=tuple(dict.fromkeys(event for change in changes for event in change.events)),
-        notes=tuple(dict.fromkeys((*said, *notes))),
-        config=start.config,
-    )
-
-
-def _drop_from(step: int, frames: list[Frame], changes: list[Changes]) -> None:
-    while frames and frames[-1].step >= step:
-        frames.pop()
-    while changes and changes[-1].step >= step:
-        changes.pop()
-
-
-def _read_lines(path: Path) -> Recording:
-    notes: list[str] = []
-    return gather(list(_lines(path, notes)), notes)
-
-
-def _lines(path: Path, notes: list[str]) -> Iterator[Record]:
-    with path.open("rb") as file:
-        number = 0
-        while text := file.readline(_LONGEST_LINE):
-            number += 1
-            what = f"{str(path)!r}, line {number}"
-            try:
-                record = parse(text.decode("utf-8"), what)
-            except (UnreadableRecord, UnicodeDecodeError) as error:
-                if number > 1 and not text.endswith(b"\n") and len(text) < _LONGEST_LINE:
-                    notes.append(f"The last line of {path.name!r} is half written: the fit was cut off there.")
-                    return
-                reason = f"{what}: not text." if isinstance(error, UnicodeDecodeError) else str(error)
-                raise UnreadableRecord(reason) from None
-            if record is not None:
-                yield record
-    if not number:
-        raise UnreadableRecord(f"{str(path)!r} is empty: it holds no recording of lightning-gradwatch.")
 
 
 def _event_files(root: Path) -> Iterator[tuple[str, list[Path]]]:

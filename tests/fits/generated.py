@@ -41,7 +41,7 @@ OPTIMIZERS = {
 SCHEDULERS = {
     "none": None,
     "StepLR": lambda o: torch.optim.lr_scheduler.StepLR(o, 2),
-    "OneCycleLR": lambda o: torch.optim.lr_scheduler.OneCycleLR(o, 0.1, total_steps=40),
+    "OneCycleLR": lambda o: torch.optim.lr_scheduler.OneCycleLR(o, 0.1, total_steps=40, cycle_momentum=False),
     "CosineAnnealingLR": lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, 3),
 }
 CALLBACKS = {

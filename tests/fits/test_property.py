@@ -32,7 +32,7 @@ def check(situation):
         assert same(value, watched[what]), f"{what} changed in {situation}"
 
 
-@settings(max_examples=12, **options)
+@settings(max_examples=40, **options)
 @given(situations())
 def test_a_fit_is_the_same_with_the_watch(situation):
     check(situation)

@@ -7,8 +7,9 @@ import pytest
 
 from lightning_gradwatch.errors import UnreadableRecord
 from lightning_gradwatch.records.lines import Changes, Start, line, lines
+from lightning_gradwatch.records.recording import gather
 from lightning_gradwatch.sinks.json_lines import JsonLinesSink
-from lightning_gradwatch.sinks.reading import gather, read_recording, read_runs
+from lightning_gradwatch.sinks.reading import read_recording, read_runs
 from lightning_gradwatch.sinks.scalars import scalars
 from tests.sinks.samples import CONFIG, HOSTILE, anatomy, bare, event, finding, frame, only_file, steps
 
