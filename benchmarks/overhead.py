@@ -28,7 +28,7 @@ from lightning_gradwatch._lightning import namespace
 from lightning_gradwatch.cases.classifier import classifier
 from lightning_gradwatch.cases.fitting import quiet
 
-BLOCK = 50  # steps; GradWatch's default samples one of them once its dense start is over
+BLOCK = 100  # steps; GradWatch's default samples one of them once its dense start is over
 WARM_UP = 3  # blocks of every fit that are not counted: the dense start, allocator, caches
 BASELINE = "no callback"
 
@@ -164,9 +164,7 @@ def versions() -> dict[str, str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--network", choices=NETWORKS, action="append", help="default: all")
-    parser.add_argument(
-        "--rounds", type=int, default=12, help="counted blocks of every variant (default 12, at least 2)"
-    )
+    parser.add_argument("--rounds", type=int, default=8, help="counted blocks of every variant (default 8, at least 2)")
     parser.add_argument("--json", metavar="FILE", help="write the numbers here too")
     args = parser.parse_args()
     torch.set_num_threads(1)

@@ -13,7 +13,7 @@ from typing import ClassVar
 from lightning_gradwatch.detect.memory import Memory
 from lightning_gradwatch.detect.symptom import Symptom
 from lightning_gradwatch.records import Frame, Kind, Ledger, Quantity, Severity
-from lightning_gradwatch.records.flow import flow_by_layer
+from lightning_gradwatch.records.flow import fades, flow_by_layer
 
 # Decades below the head.  Over about a hundred small fits, sick ones lose 4.6 or more at every sample, healthy ones
 # less than 1.3 once their first steps are over; shallow networks with torch's default weights start at up to 3.2 and
@@ -39,22 +39,26 @@ class Vanishing:
             return
         for ledger in frame.ledgers:
             flow = flow_by_layer(ledger)
-            # An exact zero is a path that is dead, an infinity or nan one that is broken: other detectors say so.
-            if all(map(math.isfinite, (ledger.start, *flow.values()))):
-                yield _symptom(frame, memory, ledger, flow, -min(flow.values()))
+            # An exact zero out of nothing is a path that is dead, an infinity or nan one that is broken: other
+            # detectors say so.  One that the gradient fades into is an underflow: what vanished most.
+            finite = [value for value in flow.values() if value != -math.inf]
+            if all(map(math.isfinite, (ledger.start, *finite))) and (finite == [*flow.values()] or fades(flow)):
+                yield _symptom(frame, memory, ledger, flow, -min(finite))
 
 
 def _symptom(frame: Frame, memory: Memory, ledger: Ledger, flow: dict[str, float], lost: float) -> Symptom:
     starved = tuple(sorted((layer for layer in flow if flow[layer] <= -LEAVE), key=flow.__getitem__))
     worst = starved[0] if starved else ledger.target_layer
     ratio = _relative_update(frame, starved, flow)
+    underflows = flow[worst] == -math.inf
+    gets = f"nothing: the gradient underflows to zero after {lost:.1f} decades" if underflows else f"10^-{lost:.1f}"
     return Symptom(
         id=f"vanishing:{ledger.name}",
         kind=Kind.VANISHING,
-        present=lost >= ENTER,
+        present=lost >= ENTER or underflows,
         lingers=lost >= LEAVE,
-        severity=_severity(lost, ratio, memory.progress),
-        summary=f"{worst} gets 10^-{lost:.1f} of the gradient that the head gets",
+        severity=_severity(math.inf if underflows else lost, ratio, memory.progress),
+        summary=f"{worst} gets {gets}" + ("" if underflows else " of the gradient that the head gets"),
         layers=starved,
         evidence=(
             Quantity(name="decades lost", value=lost, unit="decades"),

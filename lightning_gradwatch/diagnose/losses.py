@@ -47,7 +47,8 @@ class Losses:
 
 def split(ledger: Ledger, layer: str, anatomy: Anatomy) -> Losses:
     """Attribute what was lost between the head and that layer."""
-    path = [segment for segment in path_to(ledger, layer) if charged(segment) == segment.decades]
+    # Where the gradient underflows to zero there is no telling by how much: the way down to there is explained.
+    path = [s for s in path_to(ledger, layer) if charged(s) == s.decades and math.isfinite(s.decades)]
     acting = [s for s in path if s.family == "activation"]
     linear = [s for s in path if s.family == "linear"]
     gain = _expected_gain(acting)

@@ -60,6 +60,12 @@ def test_the_root_of_several_dead_layers_is_the_deepest():
     assert finding.layers[0] == "net.1"
 
 
+def test_what_fades_into_zero_is_not_disconnected():
+    ledger = chain(*[-0.6] * 8, -math.inf, 0.0)
+    found = findings(steps([reading("head.weight"), reading("net.0.weight", 0.0)], ledger))
+    assert [finding.kind for finding in found] == [Kind.VANISHING]
+
+
 def test_tiny_is_not_zero():
     assert findings(steps([reading("a.weight"), reading("b.weight", 1e-40)])) == ()
 

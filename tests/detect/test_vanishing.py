@@ -99,6 +99,14 @@ def test_dead_and_broken_paths_are_not_vanishing():
         assert list(Vanishing().examine(frame(0, chain(-1.0, end, -1.0)), Memory())) == []
 
 
+def test_a_gradient_that_underflows_vanished_most():
+    """Half precision has nothing below 6e-8: what fades into an exact zero is no dead path."""
+    ledger = chain(*[-0.6] * 8, -float("inf"), 0.0)
+    [finding], _ = judged(*steps(ledger, 3))
+    assert finding.summary == "net.1 gets nothing: the gradient underflows to zero after 4.8 decades"
+    assert (finding.severity, set(finding.layers) >= {"net.1", "net.0", "net.2"}) == ("critical", True)
+
+
 def test_each_loss_has_a_finding_of_its_own():
     both = [frame(i, SICK, chain(*[-0.6] * 10, name="loss[1]")) for i in range(3)]
     assert [f.id for f in judged(*both)[0]] == ["vanishing:loss", "vanishing:loss[1]"]

@@ -46,6 +46,13 @@ def test_only_the_way_to_that_layer_counts():
     assert split(ledger, "net.1", Anatomy()).total == pytest.approx(1.2)
 
 
+def test_an_underflow_is_explained_by_the_way_down_to_it():
+    ledger = chain(*[-0.6] * 8, -math.inf, 0.0)
+    losses = split(ledger, "net.0", Anatomy())
+    assert losses.total == pytest.approx(4.8)
+    assert math.isfinite(losses.activation)
+
+
 def test_slopes_are_averaged_and_may_be_unknown():
     assert split(chain(-0.6), "net.0", Anatomy()).slope == 0.5
     assert split(chain(), "head", Anatomy()).slope is None

@@ -1,0 +1,80 @@
+"""True numbers under mixed precision: what the watch reads is the user's own gradient, whatever the scaler does."""
+
+import importlib
+
+import pytest
+import torch
+
+from lightning_gradwatch import GradWatch
+from tests.callbacks.fits import NAMESPACES, both_namespaces, data, module, network, trainer
+
+STEPS = 6
+
+
+def watched(namespace=NAMESPACES[0], optimizer=None, scaler=None, precision="32-true", sick=False, **options):
+    """The watch after a short fit."""
+    watch = GradWatch(every_n_steps=1, strict=True)
+    fitted = module(namespace, network(sick), "SGD", rate=0.01)
+    if optimizer is not None:
+        fitted.configure_optimizers = lambda: optimizer(fitted.parameters())
+    if scaler is not None:
+        plugin = importlib.import_module(f"{namespace}.plugins.precision").MixedPrecision("16-mixed", "cpu", scaler)
+        options["plugins"] = [plugin]
+    else:
+        options["precision"] = precision
+    trainer(namespace, [watch], max_steps=STEPS, **options).fit(fitted, data())
+    return watch
+
+
+def fused(parameters):
+    return torch.optim.Adam(parameters, 1e-4, fused=True)
+
+
+def plain(parameters):
+    return torch.optim.Adam(parameters, 1e-4)
+
+
+@both_namespaces
+@pytest.mark.parametrize("optimizer", [plain, fused])
+def test_a_scaler_changes_no_number(namespace, optimizer):
+    scaled = watched(namespace, optimizer, torch.amp.GradScaler("cpu", init_scale=128.0)).report.frames
+    true = watched(namespace, optimizer).report.frames
+    assert len(scaled) == len(true) == STEPS
+    for ours, theirs in zip(scaled, true, strict=True):
+        assert ours.loss_scale == 128.0
+        assert ours.norm == pytest.approx(theirs.norm, rel=2e-2)
+        assert ours.loss == pytest.approx(theirs.loss, rel=2e-2)
+        assert ours.ledgers[0].decades == pytest.approx(theirs.ledgers[0].decades, abs=2e-2)
+        assert ours.ledgers[0].start == pytest.approx(0.0, abs=1e-2)
+
+
+def test_steps_that_overflow_are_skipped_and_no_news():
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**24)
+    watch = watched(scaler=scaler)
+    frames = watch.report.frames
+    overflowed = [frame.skipped for frame in frames]
+    assert overflowed[0]
+    assert any(reading.nonfinite for reading in frames[0].parameters)
+    assert watch.report.findings == ()
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true", "64-true"])
+def test_other_precisions_read_the_same_within_their_rounding(precision):
+    def norms(precision):
+        watch = GradWatch(every_n_steps=1, strict=True)
+        fitted = module(NAMESPACES[0], network(False), "SGD", rate=0.01)
+        batches = [(x.to(torch.float64) if precision == "64-true" else x, y) for x, y in data()]
+        if precision == "bf16-true":
+            batches = [(x.bfloat16(), y) for x, y in batches]
+        loader = torch.utils.data.DataLoader(batches, batch_size=None)
+        trainer(NAMESPACES[0], [watch], max_steps=2, precision=precision).fit(fitted, loader)
+        return [frame.norm for frame in watch.report.frames]
+
+    assert norms(precision) == pytest.approx(norms("32-true"), rel=1e-4 if precision == "64-true" else 0.1)
+
+
+def test_a_scaler_hides_no_sickness():
+    watch = watched(scaler=torch.amp.GradScaler("cpu", init_scale=128.0), sick=True)
+    [finding] = watch.report.findings
+    assert (finding.kind, finding.causes[0].kind) == ("vanishing", "activation")
+    assert "underflows to zero" in finding.summary  # half precision ends at 6e-8
