@@ -60,6 +60,11 @@ class Casebook:
         return True
 
     @property
+    def last_step(self) -> int:
+        """The last measured step; -1 before any."""
+        return self.frames[-1].step if self.frames else -1
+
+    @property
     def report(self) -> Report:
         """All of it as values."""
         return Report(

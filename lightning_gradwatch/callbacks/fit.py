@@ -7,7 +7,6 @@ from typing import Any
 
 from lightning_gradwatch import _lightning
 from lightning_gradwatch.anatomy import parameter_names
-from lightning_gradwatch.measure.ledger import is_opaque
 from lightning_gradwatch.measure.parameters import owned_by
 from lightning_gradwatch.measure.schedule import Schedule
 from lightning_gradwatch.measure.step import StepMeter
@@ -26,10 +25,11 @@ class LiveFit:
     Args:
         trainer: a trainer of either namespace.
         module: its LightningModule.
+        sampled: the last step that was measured, of a fit that is resumed.
     """
 
-    def __init__(self, trainer: Any, module: Any) -> None:
-        self.sampled = -1  # the last step that was chosen to be measured
+    def __init__(self, trainer: Any, module: Any, sampled: int = -1) -> None:
+        self.sampled = sampled  # the last step that was chosen to be measured
         self._trainer, self._module = trainer, module
         self._meter: StepMeter | None = None
 
@@ -63,7 +63,7 @@ class LiveFit:
 
     def backward_begins(self, loss: Any) -> None:
         """A backward of this batch is about to start."""
-        root = _lightning.loss_node(self._trainer, self._module, loss)
+        root = None if self._meter is None else _lightning.loss_node(self._trainer, self._module, loss)
         if self._meter is None or root is None:  # a loss without a graph: torch will tell the user
             return
         scale = _lightning.loss_scale(self._trainer) / _lightning.loss_divisor(self._trainer, self._module)
@@ -115,7 +115,7 @@ class LiveFit:
 
 def remarks(frame: Frame) -> list[str]:
     """What a user should know about how this frame was measured."""
-    said = [_OPAQUE] if any(is_opaque(ledger) for ledger in frame.ledgers) else []
+    said = [_OPAQUE] if any(ledger.opaque for ledger in frame.ledgers) else []
     if not frame.ledgers and any(reading.norm for reading in frame.parameters):
         said.append(_BLIND)
     return said

@@ -147,7 +147,7 @@ class GradWatch(*_Bases):
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Learn what the network is made of; open the sinks."""
-        self._live, self._chosen = LiveFit(trainer, pl_module), False
+        self._live, self._chosen = LiveFit(trainer, pl_module, self._casebook.last_step), False
         self._open(trainer, pl_module)
 
     @guarded

@@ -88,7 +88,7 @@ class Teller:
     def closing(self) -> None:
         """The last picture and the last line."""
         if self.casebook.frames:
-            self._picture(self.casebook.frames[-1].step, now=True)
+            self._picture(self.casebook.last_step, now=True)
         if self.speaks:
             console.closing(self.casebook)
 
@@ -103,9 +103,9 @@ class Teller:
                     console.failed("closing a sink", error)
 
     def _conclude(self, sink: Sink) -> None:
-        frames, findings = self.casebook.frames, self.casebook.judge.findings
-        if frames and findings:
-            sink.announce(frames[-1].step, findings, self.casebook.events, self.casebook.notes)
+        findings = self.casebook.judge.findings
+        if self.casebook.frames and findings:
+            sink.announce(self.casebook.last_step, findings, self.casebook.events, self.casebook.notes)
 
     def _picture(self, step: int, now: bool) -> None:
         galleries = [sink for sink in self.sinks if sink.takes_pictures]

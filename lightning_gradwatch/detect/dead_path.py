@@ -38,7 +38,7 @@ class DeadPath:
             return  # it vanished until the number format had nothing left: another detector says so
         # Units may die late; without a dead layer before it, only a gradient that never was anything is a dead path.
         zeros = [r for r in frame.parameters if r.norm == 0 and (killers or r.name not in memory.fed)]
-        yield _zeroed(zeros, frame, killers)
+        yield _zeroed(_without_idle_biases(zeros, frame), frame, killers)
 
 
 def _unreached(silent: list[ParameterReading], frame: Frame) -> Symptom:
@@ -69,6 +69,12 @@ def _zeroed(zeros: list[ParameterReading], frame: Frame, killers: list[str]) -> 
     )
 
 
+def _without_idle_biases(zeros: list[ParameterReading], frame: Frame) -> list[ParameterReading]:
+    """Leave out biases of layers whose weights are fed: they cancel out, before a normalisation or in a difference."""
+    fed = {_module(r) for r in frame.parameters if r.norm}
+    return [r for r in zeros if not (r.name.endswith("bias") and _module(r) in fed)]
+
+
 def _killer(ledger: Ledger) -> str | None:
     """The layer whose activation lets nothing through, if the ledger ends in exact zero because of one.
 
@@ -81,7 +87,11 @@ def _killer(ledger: Ledger) -> str | None:
 
 
 def _layers(readings: list[ParameterReading]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(r.name.rpartition(".")[0] or r.name for r in readings))
+    return tuple(dict.fromkeys(_module(r) or r.name for r in readings))
+
+
+def _module(reading: ParameterReading) -> str:
+    return reading.name.rpartition(".")[0]
 
 
 def _severity(silent: list[ParameterReading], frame: Frame) -> Severity:

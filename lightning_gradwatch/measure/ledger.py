@@ -18,7 +18,7 @@ from torch import Tensor
 from lightning_gradwatch.measure import activations
 from lightning_gradwatch.measure.graph import Graph, Node, deepest, trunk, walk
 from lightning_gradwatch.measure.norms import joint_l2
-from lightning_gradwatch.measure.operations import operation
+from lightning_gradwatch.measure.operations import family, operation
 from lightning_gradwatch.measure.segments import Cut, adopt, cut, module_of
 from lightning_gradwatch.records import Ledger, Segment
 
@@ -26,8 +26,8 @@ from lightning_gradwatch.records import Ledger, Segment
 class OpenLedger:
     """A ledger between the forward and the backward pass: hooks on the trunk's nodes, one number each."""
 
-    def __init__(self, name: str, target: str, cuts: list[Cut], end: Node, scale: float) -> None:
-        self.name, self.target, self._scale = name, target, scale
+    def __init__(self, name: str, target: str, cuts: list[Cut], end: Node, *, scale: float, opaque: bool) -> None:
+        self.name, self.target, self._scale, self._opaque = name, target, scale, opaque
         self._cuts = cuts
         self._slopes = [_mean(activations.slope_ratio, piece) for piece in cuts]
         self._dead = [_mean(activations.dead_share, piece) for piece in cuts]
@@ -95,6 +95,7 @@ class OpenLedger:
             segments=segments,
             start=logs[0],
             end=logs[-1],
+            opaque=self._opaque,
         )
 
 
@@ -127,12 +128,8 @@ def open_ledger(
     target_name = names[id(leaf.variable)]
     cuts = cut(graph, trunk(graph, end), names)
     adopt(cuts, module_of(target_name))
-    return OpenLedger(name, target_name, cuts, end, scale)
-
-
-def is_opaque(ledger: Ledger) -> bool:
-    """Whether autograd shows too little: a compiled region or a reentrant checkpoint hides what lies inside it."""
-    return any(item.family == "opaque" for segment in ledger.segments for item in segment.operations)
+    opaque = any(family(operation(node.name())) == "opaque" for node in graph.order)
+    return OpenLedger(name, target_name, cuts, end, scale=scale, opaque=opaque)
 
 
 def _leaves(graph: Graph, names: Mapping[int, str], target: str | None) -> list[tuple[Node, bool]]:

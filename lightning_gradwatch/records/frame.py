@@ -59,6 +59,7 @@ class Ledger:
     segments: tuple[Segment, ...]
     start: float  # log10 of the gradient norm that enters the first segment
     end: float  # log10 of the gradient norm that arrives at the target layer's output
+    opaque: bool = False  # the graph holds operations whose inside autograd does not show: compiled, checkpointed
 
     @property
     def decades(self) -> float:

@@ -80,6 +80,7 @@ def test_tiny_is_not_zero():
         [frame(0), *steps([reading("head.weight"), reading("net.0.weight", None)])],
         steps([reading("a.weight"), reading("b.weight", None)], skipped=True),
         steps([]),
+        steps([reading("a.weight"), reading("a.bias", 0.0)]),
     ],
     ids=[
         "zero-initialised",
@@ -88,6 +89,7 @@ def test_tiny_is_not_zero():
         "stochastic depth",
         "skipped",
         "nothing read",
+        "idle bias",
     ],
 )
 def test_silent(frames):

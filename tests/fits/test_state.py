@@ -85,3 +85,41 @@ def test_several_instances_side_by_side(tmp_path):
     runner.save_checkpoint(tmp_path / "three.ckpt")
     assert [len(w.report.findings) for w in watches] == [1, 1, 1]
     assert len({w.state_key for w in watches}) == 3
+
+
+@pytest.fixture(scope="module")
+def interrupted(tmp_path_factory):
+    """A fit of 24 steps with a checkpoint after each of them, and its watch."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    pl = importlib.import_module(NAMESPACES[0])
+
+    def run(ckpt=None):
+        watch = GradWatch(every_n_steps=5, on_vanishing="decay_lr", cooldown_steps=8, strict=True)
+        saving = pl.callbacks.ModelCheckpoint(folder, "{step}", every_n_train_steps=1, save_top_k=-1)
+        callbacks = [watch] if ckpt else [watch, saving]
+        runner = trainer(NAMESPACES[0], callbacks, max_epochs=3, enable_checkpointing=ckpt is None)
+        torch.manual_seed(5)
+        fitted = module(NAMESPACES[0], network(), "SGD", rate=0.05)
+        # One batch over and over: Lightning begins the epoch's data anew when it resumes in the middle.
+        same = torch.utils.data.DataLoader([next(iter(data()))] * 8, batch_size=None)
+        runner.fit(fitted, same, ckpt_path=ckpt)
+        return watch, fitted
+
+    return run, run(), folder
+
+
+@pytest.mark.filterwarnings("ignore:Be aware that when using `ckpt_path`:UserWarning")  # no further checkpoints
+@pytest.mark.filterwarnings("ignore:You're resuming from a checkpoint that ended before the epoch ended")
+@pytest.mark.parametrize("step", [1, 3, 4, 7, 8, 12, 16, 23])
+def test_interrupted_at_any_step_the_resumed_fit_is_the_uninterrupted_one(interrupted, step):
+    run, (straight, weights), folder = interrupted
+    resumed, again = run(str(folder / f"step={step}.ckpt"))
+    assert resumed.report.findings == straight.report.findings
+    assert resumed.report.events == straight.report.events
+    assert resumed.report.events
+    ours, theirs = resumed.report.frames, straight.report.frames
+    assert [frame.step for frame in ours] == [frame.step for frame in theirs]
+    assert [frame.rate_scale for frame in ours] == [frame.rate_scale for frame in theirs]
+    assert [frame.loss for frame in ours] == [frame.loss for frame in theirs]
+    for one, other in zip(again.parameters(), weights.parameters(), strict=True):
+        assert torch.equal(one, other)
