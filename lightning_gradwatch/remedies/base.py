@@ -57,12 +57,6 @@ class RemedyRule(ABC):
         return max(cured, key=lambda cause: cause.share * self.cures[cause.kind].fit, default=None)
 
     def because(self, cause: Cause) -> str:
-        """Why this remedy cures the cause, and the cause with its numbers."""
-        numbers = ", ".join(f"{q.name} {_number(q.value)} {q.unit}".rstrip() for q in cause.evidence[:2])
+        """Why this remedy cures the cause, and how much of the finding that cause explains."""
         kind = cause.kind.value.replace("_", " ").replace("ization", "isation")
-        blame = f"{kind} explains {100 * cause.share:.0f} %" + (f": {numbers}" if numbers else "")
-        return f"{self.cures[cause.kind].why.rstrip('.')} ({blame})."
-
-
-def _number(value: float) -> str:
-    return f"{value:.0f}" if value.is_integer() and abs(value) < 1e6 else f"{value:.3g}"
+        return f"{self.cures[cause.kind].why.rstrip('.')} ({kind} explains {100 * cause.share:.0f} %)."

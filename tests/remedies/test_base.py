@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from types import MappingProxyType
 
 import pytest
@@ -36,18 +35,11 @@ def test_the_target_is_what_it_gives_back_most_of():
 @pytest.mark.parametrize(
     ("blamed", "said"),
     [
-        pytest.param(cause("depth", 0.126), "it is good for depth (depth explains 13 %).", id="no numbers"),
+        pytest.param(cause("depth", 0.126), "it is good for depth (depth explains 13 %).", id="part"),
         pytest.param(
-            cause("initialization", 1.0, Relu=19, Gelu=1.2345, Silu=3),
-            "it is fair for weights (initialisation explains 100 %: Relu segments 19, Gelu segments 1.23).",
-            id="two numbers of three",
-        ),
-        pytest.param(
-            cause("depth", 0.5, Relu=math.inf, Gelu=1e-30),
-            "it is good for depth (depth explains 50 %: Relu segments inf, Gelu segments 1e-30).",
-            id="numbers beyond bounds",
+            cause("initialization", 1.0, Relu=19), "it is fair for weights (initialisation explains 100 %).", id="all"
         ),
     ],
 )
-def test_the_reason_has_the_numbers(blamed, said):
+def test_the_reason_names_the_cause_and_its_share(blamed, said):
     assert Rest().because(blamed) == said
