@@ -9,6 +9,8 @@ import pytest
 
 from tests.conftest import ROOT
 
+_EXIT_RACE = "terminate called without an active exception"
+
 SCRIPT = """
 import json, sys
 import torch
@@ -66,7 +68,8 @@ def run(tmp_path, which):
     env = {**os.environ, "PYTHONPATH": f"{ROOT}", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-W", "ignore", "script.py", str(tmp_path), which]
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=150, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
+    # torch's own threads sometimes abort a gloo worker while it exits, after the fit: both ranks have reported by then.
+    assert done.returncode == 0 or _EXIT_RACE in done.stderr, done.stderr[-3000:]
     return [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1)]
 
 
