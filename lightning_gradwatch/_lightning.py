@@ -6,8 +6,8 @@ one file to look at.  Every function takes a trainer of either namespace and ask
 
 from __future__ import annotations
 
+import functools
 import importlib
-import importlib.util
 from types import ModuleType
 from typing import Any
 
@@ -154,6 +154,7 @@ def optimizers_of(trainer: Any) -> list[Any]:
     return [unwrapped(optimizer) for optimizer in trainer.optimizers]
 
 
+@functools.cache  # reading package metadata takes milliseconds, and every watch asks
 def versions() -> dict[str, str]:
     """The versions of what was running, for the report."""
     from importlib import metadata

@@ -11,8 +11,9 @@ from typing import ClassVar
 
 from lightning_gradwatch.detect.memory import Memory
 from lightning_gradwatch.detect.symptom import Symptom
+from lightning_gradwatch.detect.vanishing import fades
 from lightning_gradwatch.records import Frame, Kind, Ledger, ParameterReading, Quantity, Severity
-from lightning_gradwatch.records.flow import fades, flow_by_layer
+from lightning_gradwatch.records.flow import flow_by_layer
 
 # Less than this share of the network's elements without a gradient is said, not rung: spare heads, unused experts.
 _MANY = 0.1

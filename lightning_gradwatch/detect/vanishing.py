@@ -7,13 +7,13 @@ and for a fit that has converged.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 from lightning_gradwatch.detect.memory import Memory
 from lightning_gradwatch.detect.symptom import Symptom
 from lightning_gradwatch.records import Frame, Kind, Ledger, Quantity, Severity
-from lightning_gradwatch.records.flow import fades, flow_by_layer
+from lightning_gradwatch.records.flow import flow_by_layer
 
 # Decades below the head.  Over about a hundred small fits, sick ones lose 4.6 or more at every sample, healthy ones
 # less than 1.3 once their first steps are over; shallow networks with torch's default weights start at up to 3.2 and
@@ -44,6 +44,20 @@ class Vanishing:
             finite = [value for value in flow.values() if value != -math.inf]
             if all(map(math.isfinite, (ledger.start, *finite))) and (finite == [*flow.values()] or fades(flow)):
                 yield _symptom(frame, memory, ledger, flow, -min(finite))
+
+
+def fades(flow: Mapping[str, float]) -> bool:
+    """Whether a gradient that ends in exact zeros faded before: it underflowed its number format, nothing cut it off.
+
+    Args:
+        flow: what ``flow_by_layer`` says.
+
+    Example:
+        >>> fades({"head": 0.0, "b": -6.5, "a": -float("inf")}), fades({"head": 0.0, "a": -float("inf")})
+        (True, False)
+    """
+    finite = [value for value in flow.values() if math.isfinite(value)]
+    return -math.inf in flow.values() and min(finite, default=0.0) <= -LEAVE
 
 
 def _symptom(frame: Frame, memory: Memory, ledger: Ledger, flow: dict[str, float], lost: float) -> Symptom:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from lightning_gradwatch.records.frame import Ledger, Segment
 
 # Averaging over positions divides a gradient, and the sum over the same positions in the weights' gradient gives it
 # back: such a loss starves nobody.  The same holds for taking slices.
 _HARMLESS = ("pool", "shape")
-# Decades lost before the first exact zero from which the zero is taken for an underflow.
-_FADED = 2.5
 
 
 def charged(segment: Segment) -> float:
@@ -36,20 +34,6 @@ def flow_by_layer(ledger: Ledger) -> dict[str, float]:
         level += charged(segment)
     flow[ledger.target_layer] = max(flow.get(ledger.target_layer, -math.inf), level)
     return flow
-
-
-def fades(flow: Mapping[str, float]) -> bool:
-    """Whether a gradient that ends in exact zeros faded before: it underflowed its number format, nothing cut it off.
-
-    Args:
-        flow: what ``flow_by_layer`` says.
-
-    Example:
-        >>> fades({"head": 0.0, "b": -6.5, "a": -float("inf")}), fades({"head": 0.0, "a": -float("inf")})
-        (True, False)
-    """
-    finite = [value for value in flow.values() if math.isfinite(value)]
-    return -math.inf in flow.values() and min(finite, default=0.0) <= -_FADED
 
 
 def path_to(ledger: Ledger, layer: str) -> Sequence[Segment]:

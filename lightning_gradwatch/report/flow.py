@@ -13,7 +13,8 @@ from collections.abc import Iterator, Sequence
 from lightning_gradwatch.records import Finding, Frame, LayerProfile, Ledger, ParameterReading, profile
 from lightning_gradwatch.records.flow import charged
 
-_LITTLE = -2.0  # decades
+# Decades.  Stricter than what vanishing is judged by: the words of a report are careful before an alarm is due.
+_LITTLE = -2.0
 
 Row = tuple[LayerProfile, ...]
 
@@ -47,7 +48,7 @@ class Flow:
 
     @property
     def fine(self) -> bool:
-        """Whether every layer gets a fair part on the last step: more than what vanishing is left at."""
+        """Whether every layer gets a fair part on the last step: more than a hundredth."""
         return all(cell is None or _LITTLE < cell.flow < math.inf for cell in self.rows[-1])
 
     def marked(self, finding: Finding) -> tuple[int, ...]:
@@ -92,8 +93,7 @@ def _spread(frames: Sequence[Frame], limit: int) -> list[Frame]:
 
 def _by_ledger(frame: Frame, name: str) -> Row:
     ledger = next(ledger for ledger in frame.ledgers if ledger.name == name)
-    bare = dataclasses.replace(frame, parameters=())  # looking up every layer's parameters costs layers x parameters
-    return tuple(_settled(profile(bare, _as_judged(ledger))))
+    return tuple(_settled(profile(frame, _as_judged(ledger))))
 
 
 def _as_judged(ledger: Ledger) -> Ledger:
