@@ -7,16 +7,11 @@ from typing import Any
 
 from lightning_gradwatch import _lightning
 from lightning_gradwatch.anatomy import parameter_names
+from lightning_gradwatch.callbacks import notes
 from lightning_gradwatch.measure.parameters import owned_by
 from lightning_gradwatch.measure.schedule import Schedule
 from lightning_gradwatch.measure.step import StepMeter
 from lightning_gradwatch.records import Frame
-
-_OPAQUE = (
-    "the graph holds compiled regions or reentrant checkpoints, whose inside autograd does not show: "
-    "each of them is one step of the ledger"
-)
-_BLIND = "no backward of this step went through Lightning (loss.backward() called directly?): there is no ledger for it"
 
 
 class LiveFit:
@@ -115,9 +110,9 @@ class LiveFit:
 
 def remarks(frame: Frame) -> list[str]:
     """What a user should know about how this frame was measured."""
-    said = [_OPAQUE] if any(ledger.opaque for ledger in frame.ledgers) else []
+    said = [notes.OPAQUE] if any(ledger.opaque for ledger in frame.ledgers) else []
     if not frame.ledgers and any(reading.norm for reading in frame.parameters):
-        said.append(_BLIND)
+        said.append(notes.BLIND)
     return said
 
 

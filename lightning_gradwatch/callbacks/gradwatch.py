@@ -6,7 +6,7 @@ from typing import Any
 
 from lightning_gradwatch import _lightning
 from lightning_gradwatch.anatomy import inspect_model
-from lightning_gradwatch.callbacks import arguments, console
+from lightning_gradwatch.callbacks import arguments, console, notes
 from lightning_gradwatch.callbacks.acting import Actor
 from lightning_gradwatch.callbacks.casebook import Casebook
 from lightning_gradwatch.callbacks.fit import LiveFit, config_of, remarks
@@ -228,7 +228,7 @@ class GradWatch(*_Bases):
             self._actor.rates.scale(float(state["rate_scale"]) / self._actor.rates.factor)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             self._reset()
-            self._teller.note(f"what the checkpoint says of an earlier watch is ignored: {error}")
+            self._teller.note(notes.state_ignored(error))
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the running fit: copies and pickles hold no trainer, tensor or open file."""
@@ -278,7 +278,7 @@ class GradWatch(*_Bases):
 
     def _switch_off(self, stage: str, error: Exception) -> None:
         self.is_off = True
-        self._casebook.note(f"the watch failed in {stage} and switched itself off: {type(error).__name__}: {error}")
+        self._casebook.note(notes.switched_off(stage, error))
         if self._live is not None:
             self._live.drop()
         console.failed(stage, error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from lightning_gradwatch.callbacks import console
+from lightning_gradwatch.callbacks import console, notes
 from lightning_gradwatch.callbacks.casebook import Casebook
 from lightning_gradwatch.detect import Change
 from lightning_gradwatch.errors import MissingExtra, WrongArgument
@@ -41,7 +41,7 @@ class Teller:
         try:
             sink = JsonLinesSink(path, self.casebook.anatomy, self.casebook.config)
         except (OSError, WrongArgument) as error:
-            self.note(f"nothing is recorded to {path}: {error}")
+            self.note(notes.not_recorded(path, error))
         else:
             self.sinks = [*self.sinks, sink]
 

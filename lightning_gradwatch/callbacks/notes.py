@@ -1,0 +1,31 @@
+"""Every sentence that the watch may say of a situation it cannot do full justice to, each with what to do about it.
+
+They stand in ``report.notes`` and are said once on the console.  ``docs/reference/errors.md`` is made from this file: a
+name, a sentence, and below it what a user can do.
+"""
+
+from __future__ import annotations
+
+OPAQUE = (
+    "the graph holds compiled regions or reentrant checkpoints, whose inside autograd does not show: "
+    "each of them is one step of the ledger"
+)
+"""Nothing is wrong.  For the inside, fit once without torch.compile, or with ``use_reentrant=False``."""
+
+BLIND = "no backward of this step went through Lightning (loss.backward() called directly?): there is no ledger for it"
+"""Call ``self.manual_backward(loss)`` in place of ``loss.backward()``."""
+
+
+def not_recorded(path: str, error: Exception) -> str:
+    """Give ``record_to`` a path that can be written, or a recording to go on with."""
+    return f"nothing is recorded to {path}: {error}"
+
+
+def state_ignored(error: Exception) -> str:
+    """Nothing, if the checkpoint is of another version: the watch begins anew and the fit is not touched."""
+    return f"what the checkpoint says of an earlier watch is ignored: {error}"
+
+
+def switched_off(stage: str, error: Exception) -> str:
+    """Report it with the traceback from the console; ``strict=True`` raises it.  The fit itself is not touched."""
+    return f"the watch failed in {stage} and switched itself off: {type(error).__name__}: {error}"
