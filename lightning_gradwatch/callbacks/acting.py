@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from lightning_gradwatch import _lightning
 from lightning_gradwatch.callbacks.casebook import Casebook
+from lightning_gradwatch.callbacks.host import Host
 from lightning_gradwatch.callbacks.policy import Policy
 from lightning_gradwatch.records import Event, Finding
 from lightning_gradwatch.remedies.rate_scale import RateScale
@@ -23,15 +22,15 @@ class Actor:
     policy: Policy
     rates: RateScale
 
-    def act(self, trainer: Any, casebook: Casebook, step: int) -> Event | None:
+    def act(self, host: Host, casebook: Casebook, step: int) -> Event | None:
         """Do what the policy wants done now, on all ranks alike; what was done.
 
         A collective where there are several ranks: all of them come here on the same steps.
         """
         wanted = self.policy.action(step, casebook.judge.findings, casebook.events)
-        if not _lightning.any_rank(trainer, wanted is not None):
+        if not host.any_rank(wanted is not None):
             return None
-        event = self._stop(trainer, wanted, step) if self.policy.on_vanishing == "stop" else self._decay(wanted, step)
+        event = self._stop(host, wanted, step) if self.policy.on_vanishing == "stop" else self._decay(wanted, step)
         if event is not None:
             casebook.events.append(event)
         return event
@@ -47,8 +46,8 @@ class Actor:
                 told.append(followed)
         return told
 
-    def _stop(self, trainer: Any, finding: Finding | None, step: int) -> Event:
-        trainer.should_stop = True
+    def _stop(self, host: Host, finding: Finding | None, step: int) -> Event:
+        host.stop()
         return Event(step=step, action="stop", finding=_id(finding), reason=_reason(finding))
 
     def _decay(self, finding: Finding | None, step: int) -> Event | None:

@@ -1,41 +1,61 @@
-"""What the watch holds only while a fit runs: the model's names, the optimizers, the open step."""
+"""What the watch holds only while a fit runs: the host, the open step, the hooks of the optimizers at hand."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from lightning_gradwatch import _lightning
 from lightning_gradwatch.anatomy import parameter_names
 from lightning_gradwatch.callbacks import notes
+from lightning_gradwatch.callbacks.host import Host
+from lightning_gradwatch.callbacks.skips import Skips
 from lightning_gradwatch.measure.parameters import owned_by
 from lightning_gradwatch.measure.schedule import Schedule
-from lightning_gradwatch.measure.step import StepMeter
+from lightning_gradwatch.measure.step import MOST_LEDGERS, Reading, StepMeter
 from lightning_gradwatch.records import Frame
+
+
+class Listener(Protocol):
+    """Who hears of the optimizers' steps while a step is measured, and survives errors."""
+
+    def optimizer_begins(self, optimizer: Any) -> None:
+        """This optimizer is about to step."""
+
+    def optimizer_made(self, optimizer: Any) -> None:
+        """This optimizer has stepped."""
 
 
 class LiveFit:
     """One running fit, as seen by the watch.
 
     Args:
-        trainer: a trainer of either namespace.
-        module: its LightningModule.
+        host: who trains.
         sampled: the last step that was measured, of a fit that is resumed.
+        skipped: how many steps the AMP scaler had skipped by then.
     """
 
-    def __init__(self, trainer: Any, module: Any, sampled: int = -1) -> None:
+    def __init__(self, host: Host, sampled: int = -1, skipped: int = 0) -> None:
+        self.host = host
         self.sampled = sampled  # the last step that was chosen to be measured
-        self._trainer, self._module = trainer, module
+        self.skips = Skips(host, skipped)
+        self.remarks: list[str] = []  # what a user should know about how the last frame was measured
+        self._owed = False  # whether the last chosen batch made no step, so that the next one is measured instead
         self._meter: StepMeter | None = None
+        self._handles: list[Any] = []
+
+    # --- when -----------------------------------------------------------------------------------------------------
 
     def chooses(self, schedule: Schedule) -> bool:
         """Whether the batch that starts now is measured; the same on all ranks, also where a watch has failed.
 
         A scheduled step, or one that may turn out to be the last.
         """
-        step = _lightning.step_of(self._trainer)
-        chosen = step != self.sampled and _lightning.completes_window(self._trainer, self._module)
-        if not chosen or not (schedule.due(step) or self._may_be_last(step, schedule)):
+        self.host.begins_batch()
+        step = self.host.step
+        chosen = step != self.sampled and self.host.completes_window
+        if not chosen or not (self._owed or schedule.due(step) or self._may_be_last(step, schedule)):
             return False
         self.sampled = step
         return True
@@ -43,77 +63,148 @@ class LiveFit:
     def _may_be_last(self, step: int, schedule: Schedule) -> bool:
         """Early stopping ends a fit after an epoch, unannounced."""
         late = step - self.sampled >= schedule.every_n_steps // 2
-        return _lightning.is_last_step(self._trainer) or (bool(self._trainer.is_last_batch) and late)
+        return self.host.may_end_here or (self.host.ends_epoch and late)
 
-    def begin(self) -> None:
+    def settle(self) -> None:
+        """The chosen batch is over."""
+        self._owed = self.host.idle
+
+    # --- what -----------------------------------------------------------------------------------------------------
+
+    def begin(self, listener: Listener) -> None:
         """Measure the batch that starts now."""
         # Names afresh: parameters come and go during a fit (unfreezing, lazy modules, swaps).
-        self._meter = StepMeter(parameter_names(self._module))
-        self._global_step = int(self._trainer.global_step)
+        self._meter = StepMeter(parameter_names(self.host.model))
+        self._global_step = self.host.global_step
+        optimizers = self.host.optimizers
         self._rates = tuple(
-            float(group["lr"])
-            for optimizer in _lightning.optimizers_of(self._trainer)
-            for group in optimizer.param_groups
+            float(group["lr"]) for optimizer in optimizers for group in optimizer.param_groups if "lr" in group
         )
+        for optimizer in optimizers:
+            self._listen(optimizer, listener)
+
+    def _listen(self, optimizer: Any, listener: Listener) -> None:
+        if not hasattr(optimizer, "register_step_post_hook"):
+            return
+        made = functools.partial(_call, listener.optimizer_made)
+        self._handles.append(optimizer.register_step_post_hook(made))
+        if self.host.by_hand:  # elsewhere the step hook comes before the closure, and with it before the gradient
+            begins = functools.partial(_call, listener.optimizer_begins)
+            self._handles.append(optimizer.register_step_pre_hook(begins))
 
     def backward_begins(self, loss: Any) -> None:
         """A backward of this batch is about to start."""
-        root = None if self._meter is None else _lightning.loss_node(self._trainer, self._module, loss)
-        if self._meter is None or root is None:  # a loss without a graph: torch will tell the user
-            return
-        scale = _lightning.loss_scale(self._trainer) / _lightning.loss_divisor(self._trainer, self._module)
-        value = _lightning.loss_value(self._trainer, self._module, loss)
-        self._meter.backward_begins(root, value, scale, again=not self._module.automatic_optimization)
+        backward = None if self._meter is None else self.host.backward(loss)
+        if self._meter is not None and backward is not None:
+            self._meter.backward_begins(backward.root, backward.loss, backward.scale, again=self.host.by_hand)
 
     def backward_ends(self) -> None:
-        """A backward of this batch is over."""
-        if self._meter is not None:
-            self._meter.backward_ends()
-
-    def optimizer_steps(self, optimizer: Any) -> None:
-        """This optimizer is about to use its gradients."""
+        """A backward of this batch is over; where it may be clipped before its optimizer step, it is read now."""
         if self._meter is None:
             return
-        every = _lightning.optimizers_of(self._trainer)
-        raw = _lightning.unwrapped(optimizer)
-        index = next((i for i, other in enumerate(every) if other is raw), 0)
-        scale = _lightning.gradient_scale(self._trainer, optimizer)
-        self._meter.optimizer_steps(index, owned_by(raw, index, self._meter.names), scale)
+        self._meter.backward_ends()
+        if self.host.by_hand or self.host.has_scaler:
+            for index, optimizer in enumerate(self.host.optimizers):
+                owned = owned_by(optimizer, index, self._meter.names)
+                self._meter.optimizer(index).arrives(owned, self.host.loss_scale)
 
-    def finish(self, batch: int, rate_scale: float) -> Frame:
-        """The frame of this batch."""
+    def optimizer_begins(self, optimizer: Any) -> None:
+        """This optimizer is about to use its gradients."""
+        raw = _lightning.unwrapped(optimizer)
+        self.skips.begins(raw)
+        meter, index = self._meter, self._index(raw)
+        if meter is not None:
+            scale = self.host.gradient_scale(optimizer)
+            meter.optimizer(index).begins(lambda: owned_by(raw, index, meter.names), scale, meter.backwards)
+
+    def optimizer_made(self, optimizer: Any) -> None:
+        """This optimizer has stepped."""
+        if self._meter is not None:
+            self._meter.optimizer(self._index(optimizer)).ends()
+
+    def _index(self, raw: Any) -> int:
+        return next((i for i, other in enumerate(self.host.optimizers) if other is raw), 0)
+
+    def finish(self, batch: int, rate_scale: float) -> Frame | None:
+        """The frame of this batch; None: no optimizer stepped, so that there was no real step."""
         meter, self._meter = self._meter, None
+        self._stop_listening()
         if meter is None:
             raise RuntimeError("a step is finished that was never begun")
-        loss, ledgers, parameters = meter.finish()
-        scaled = _lightning.has_scaler(self._trainer)
+        skipped = self.skips.settle()
+        reading = meter.finish()
+        if not reading.optimizers:
+            return None
+        self.remarks = self._remarks(reading, meter.backwards)
+        overflowed = self.host.has_scaler and _overflowed(reading)
+        if overflowed and all(one.stepped for one in reading.optimizers):  # fused: skipped inside the kernel
+            skipped = self.skips.count = skipped + 1
+        micro_batches, accumulation = self.host.window(batch)
         return Frame(
             step=self.sampled,
             global_step=self._global_step,
-            epoch=int(self._trainer.current_epoch),
+            epoch=self.host.epoch,
             batch=batch,
-            loss=loss,
+            loss=reading.loss,
             rates=self._rates,
             rate_scale=rate_scale,
-            loss_scale=_lightning.loss_scale(self._trainer),
-            skipped=scaled and any(reading.nonfinite for reading in parameters),
-            ledgers=ledgers,
-            parameters=parameters,
+            loss_scale=self.host.loss_scale,
+            skipped=overflowed,
+            skipped_steps=skipped,
+            micro_batches=micro_batches,
+            accumulation=accumulation,
+            ledgers=reading.ledgers,
+            parameters=reading.parameters,
+            optimizers=reading.optimizers,
         )
 
+    def _remarks(self, reading: Reading, backwards: int) -> list[str]:
+        said = [notes.OPAQUE] if any(ledger.opaque for ledger in reading.ledgers) else []
+        if not reading.ledgers and any(parameter.norm for parameter in reading.parameters):
+            said.append(notes.BLIND)
+        if backwards > MOST_LEDGERS:
+            said.append(notes.CROWDED)
+        scale = self.host.loss_scale if self.host.has_scaler else 1.0
+        if any(_is_clipped_to_scaled(one.norm, one.used, scale) for one in reading.optimizers):
+            said.append(notes.clips_scaled(scale))
+        return said
+
+    def _stop_listening(self) -> None:
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+
     def drop(self) -> None:
-        """Forget the step at hand and take its hooks away."""
+        """Forget the step at hand and take all hooks away."""
         meter, self._meter = self._meter, None
+        self._stop_listening()
         if meter is not None:
             meter.backward_ends()
 
+    def close(self) -> None:
+        """The fit is over."""
+        self.drop()
+        self.skips.close()
 
-def remarks(frame: Frame) -> list[str]:
-    """What a user should know about how this frame was measured."""
-    said = [notes.OPAQUE] if any(ledger.opaque for ledger in frame.ledgers) else []
-    if not frame.ledgers and any(reading.norm for reading in frame.parameters):
-        said.append(notes.BLIND)
-    return said
+
+def _call(hear: Any, optimizer: Any, args: Any, kwargs: Any) -> None:
+    """Torch's optimizer hooks may give new arguments back; this one never does."""
+    hear(optimizer)
+
+
+def _overflowed(reading: Reading) -> bool:
+    skipped = any(not one.stepped and one.norm is not None for one in reading.optimizers)
+    return skipped or any(parameter.nonfinite for parameter in reading.parameters)
+
+
+def _is_clipped_to_scaled(norm: float | None, used: float | None, scale: float) -> bool:
+    """Whether a clip value that was meant for true gradients met scaled ones: what is left is that value / scale.
+
+    People clip at values around 1.  Between 1 in scaled and 1 in true units lies the square root of the scale.
+    """
+    if norm is None or used is None or scale <= 1:
+        return False
+    return 0 < used < 0.9 * norm and used * scale <= scale**0.5
 
 
 def config_of(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,21 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from lightning_gradwatch import _lightning
-from lightning_gradwatch.anatomy import inspect_model
-from lightning_gradwatch.callbacks import arguments, console, notes
-from lightning_gradwatch.callbacks.acting import Actor
-from lightning_gradwatch.callbacks.casebook import Casebook
-from lightning_gradwatch.callbacks.fit import LiveFit, config_of, remarks
-from lightning_gradwatch.callbacks.guard import guarded
-from lightning_gradwatch.callbacks.policy import OnVanishing, Policy
-from lightning_gradwatch.callbacks.telling import Teller
-from lightning_gradwatch.errors import UnreadableRecord
-from lightning_gradwatch.measure.schedule import Schedule
-from lightning_gradwatch.records import Event, Kind
-from lightning_gradwatch.records.codec import FORMAT, dumps, loads
-from lightning_gradwatch.remedies.rate_scale import RateScale
+from lightning_gradwatch.callbacks.host import TrainerHost
+from lightning_gradwatch.callbacks.policy import OnVanishing
+from lightning_gradwatch.callbacks.settings import Settings
+from lightning_gradwatch.callbacks.watch import Watch
 from lightning_gradwatch.report.report import Report
-from lightning_gradwatch.sinks import open_sinks
 
 _Bases: Any = _lightning.callback_bases()
 
@@ -87,43 +77,37 @@ class GradWatch(*_Bases):
         name: str = "gradwatch",
     ) -> None:
         super().__init__()
-        arguments.number("min_lr", min_lr, 0.0, float("inf"), "a finite number of at least 0")
-        arguments.whole("picture_every_n_steps", picture_every_n_steps, 0)
-        arguments.switch("verbose", verbose)
-        arguments.switch("strict", strict)
-        arguments.filled("name", name)
-        if record_to is not None:
-            arguments.filled("record_to", record_to)
-        self.schedule = Schedule(every_n_steps)
-        self.policy = Policy(on_vanishing, decay_factor, cooldown_steps, max_decays)
-        self.min_lr, self.record_to, self.picture_every_n_steps = min_lr, record_to, picture_every_n_steps
-        self.verbose, self.strict, self.name = verbose, strict, name
-        self._reset()
-
-    def _reset(self) -> None:
-        self.is_off = False
-        self._casebook = Casebook(name=self.name, config=config_of(self._settings()))
-        self._actor = Actor(self.policy, RateScale(floor=self.min_lr))
-        self._teller = Teller(self._casebook, speaks=self.verbose)
-        self._live: LiveFit | None = None
-        self._chosen = False  # whether the batch at hand is measured, on all ranks alike
-
-    def _settings(self) -> dict[str, Any]:
-        return {
-            "every_n_steps": self.schedule.every_n_steps,
-            "on_vanishing": self.policy.on_vanishing,
-            "decay_factor": self.policy.decay_factor,
-            "min_lr": self.min_lr,
-            "cooldown_steps": self.policy.cooldown_steps,
-            "max_decays": self.policy.max_decays,
-        }
+        settings = Settings(
+            every_n_steps=every_n_steps,
+            on_vanishing=on_vanishing,
+            decay_factor=decay_factor,
+            min_lr=min_lr,
+            cooldown_steps=cooldown_steps,
+            max_decays=max_decays,
+            record_to=record_to,
+            picture_every_n_steps=picture_every_n_steps,
+            verbose=verbose,
+            strict=strict,
+            name=name,
+        )
+        self._watch = Watch(settings)
 
     # --- what users read ----------------------------------------------------------------------------------------------
 
     @property
     def report(self) -> Report:
         """What was found, done and measured so far; at any time, also before and after a fit."""
-        return self._casebook.report
+        return self._watch.report
+
+    @property
+    def settings(self) -> Settings:
+        """The arguments that it was made with."""
+        return self._watch.settings
+
+    @property
+    def is_off(self) -> bool:
+        """Whether an error of the watch itself has switched it off; the report's notes say which."""
+        return self._watch.is_off
 
     def plot(self, ax: Any = None) -> tuple[Any, Any]:
         """Gradient flow over depth and time, the sick stretch marked: ``fig, ax``, as torchmetrics plots.
@@ -136,70 +120,43 @@ class GradWatch(*_Bases):
     @property
     def state_key(self) -> str:
         """Tells the state of several watches apart in a checkpoint."""
-        return f"GradWatch{{'name': {self.name!r}, 'every_n_steps': {self.schedule.every_n_steps}}}"
+        settings = self._watch.settings
+        return f"GradWatch{{'name': {settings.name!r}, 'every_n_steps': {settings.every_n_steps}}}"
 
-    # --- hooks: guard, gather, call a verb ----------------------------------------------------------------------------
+    # --- hooks: each moment of a fit is handed on ---------------------------------------------------------------------
 
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """A new fit starts with an empty casebook."""
         if stage == "fit":
-            self._reset()
+            self._watch.reset()
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Learn what the network is made of; open the sinks."""
-        self._live, self._chosen = LiveFit(trainer, pl_module, self._casebook.last_step), False
-        self._open(trainer, pl_module)
-
-    @guarded
-    def _open(self, trainer: Any, pl_module: Any) -> None:
-        self._casebook.anatomy = inspect_model(pl_module)
-        self._teller = self._make_teller(trainer)
-        if self.policy.on_vanishing == "decay_lr":
-            self._actor.rates.attach(_lightning.optimizers_of(trainer))
+        self._watch.begins(TrainerHost(trainer, pl_module), lambda: trainer.loggers, trainer.is_global_zero)
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         """Decide whether this batch is measured."""
-        self._chosen = self._live is not None and self._live.chooses(self.schedule)
-        if self._chosen:
-            self._begin()
+        self._watch.batch_begins()
 
-    @guarded
-    def _begin(self) -> None:
-        if self._live is not None:
-            self._live.begin()
-
-    @guarded
     def on_before_backward(self, trainer: Any, pl_module: Any, loss: Any) -> None:
         """Open the ledger."""
-        if self._live is not None:
-            self._live.backward_begins(loss)
+        self._watch.backward_begins(loss)
 
-    @guarded
     def on_after_backward(self, trainer: Any, pl_module: Any) -> None:
         """Take the ledger's hooks away."""
-        if self._live is not None:
-            self._live.backward_ends()
+        self._watch.backward_ends()
 
-    @guarded
     def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
         """Read the gradients: unscaled and not yet clipped."""
-        self._actor.rates.reapply(optimizer)
-        if self._live is not None:
-            self._live.optimizer_steps(optimizer)
+        self._watch.optimizer_begins(optimizer)
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Close the frame, judge it, tell, act."""
-        if self._live is None or not self._chosen:
-            return
-        self._judge(batch_idx)
-        # Outside the guard: ranks decide together, and one that is missing, its watch off, would hang the others.
-        if self.policy.acts:
-            self._tell(self._actor.act(trainer, self._casebook, self._live.sampled))
+        self._watch.batch_ends(batch_idx)
 
-    @guarded
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Draw the last picture, say the last line."""
-        self._teller.closing()
+        self._watch.ends()
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         """The fit dies: leave nothing behind, keep the report."""
@@ -215,70 +172,17 @@ class GradWatch(*_Bases):
 
     def state_dict(self) -> dict[str, Any]:
         """One JSON text: nothing that ``weights_only=True`` could refuse."""
-        state = {**self._casebook.state(), "rate_scale": self._actor.rates.factor}
-        return {"format": FORMAT, "gradwatch": dumps(state)}
+        return self._watch.state()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on where the checkpoint was written; a state that cannot be read is said once and ignored."""
-        try:
-            if state_dict.get("format") != FORMAT:
-                raise UnreadableRecord(f"its format is {state_dict.get('format')!r}, this version reads {FORMAT}.")
-            state = loads(state_dict["gradwatch"], "checkpoint")
-            self._casebook.restore(state)
-            self._actor.rates.scale(float(state["rate_scale"]) / self._actor.rates.factor)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            self._reset()
-            self._teller.note(notes.state_ignored(error))
+        self._watch.restore(state_dict)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the running fit: copies and pickles hold no trainer, tensor or open file."""
-        own = {name: value for name, value in self.__dict__.items() if name not in _LENT}
-        return {**own, "_live": None, "_teller": Teller(self._casebook, speaks=self.verbose)}
-
-    # --- verbs --------------------------------------------------------------------------------------------------------
-
-    def _make_teller(self, trainer: Any) -> Teller:
-        here = trainer.is_global_zero
-        if here and self.verbose:
-            console.prepare()
-        teller = Teller(
-            self._casebook,
-            open_sinks(trainer.loggers, self._casebook.anatomy, self._casebook.config) if here else [],
-            speaks=here and self.verbose,
-            hides=Kind.VANISHING if self.policy.on_vanishing == "ignore" else None,
-            picture_every_n_steps=self.picture_every_n_steps,
-        )
-        if here and self.record_to is not None:
-            teller.record_to(self.record_to)
-        return teller
-
-    @guarded
-    def _judge(self, batch_idx: int) -> None:
-        if self._live is None:
-            return
-        frame = self._live.finish(batch_idx, self._actor.rates.factor)
-        changes = self._casebook.take(frame)
-        self._teller.frame(frame, changes, self._actor.follow_up(self._casebook), remarks(frame))
-
-    @guarded
-    def _tell(self, event: Event | None) -> None:
-        if event is not None:
-            self._teller.announce(event.step, [], [event])
+        """Copies and pickles hold nothing of the fit that runs."""
+        return {name: value for name, value in self.__dict__.items() if name not in _LENT}
 
     def _leave(self) -> None:
-        """Hooks, references and rates as if the watch had never been here; runs whether the watch is on or off."""
-        live, self._live = self._live, None
+        self._watch.leaves()
         for name in _LENT:
             self.__dict__.pop(name, None)
-        for close in (self._actor.rates.detach, *([live.drop] if live else []), self._teller.close):
-            try:
-                close()
-            except Exception as error:  # an error in on_exception would replace the user's own
-                console.failed("cleaning up", error)
-
-    def _switch_off(self, stage: str, error: Exception) -> None:
-        self.is_off = True
-        self._casebook.note(notes.switched_off(stage, error))
-        if self._live is not None:
-            self._live.drop()
-        console.failed(stage, error)

@@ -15,6 +15,17 @@ OPAQUE = (
 BLIND = "no backward of this step went through Lightning (loss.backward() called directly?): there is no ledger for it"
 """Call ``self.manual_backward(loss)`` in place of ``loss.backward()``."""
 
+CROWDED = "more than 8 backwards in one step: the ledgers of the first 8 are kept"
+"""Nothing is wrong.  Which losses these are is told by their names: ``loss``, ``loss[1]``, ... in order."""
+
+
+def clips_scaled(scale: float) -> str:
+    """Divide the gradients by ``trainer.scaler.get_scale()`` before clipping, or multiply the clip value by it."""
+    return (
+        f"gradients are clipped while they are still multiplied by the loss scale ({scale:g}): what is left of them is "
+        "the clip value divided by that scale, which looks like vanishing; unscale them first"
+    )
+
 
 def not_recorded(path: str, error: Exception) -> str:
     """Give ``record_to`` a path that can be written, or a recording to go on with."""

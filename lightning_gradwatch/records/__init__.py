@@ -1,13 +1,14 @@
 """The nouns: frozen records that flow between the verbs.  Plain Python, no torch, all of them JSON.
 
-``Frame`` (one measured step) holds ``Ledger``s of ``Segment``s and ``ParameterReading``s; ``Finding`` holds ``Cause``s
-and ``Remedy`` advices; ``Event`` says what was done; ``Anatomy`` says what the network is made of.
+``Frame`` (one measured step) holds ``Ledger``s of ``Segment``s, ``ParameterReading``s and ``OptimizerReading``s;
+``Finding`` holds ``Cause``s and ``Remedy`` advices; ``Event`` says what was done; ``Anatomy`` says what the network is
+made of.
 """
 
 from lightning_gradwatch.records.anatomy import Anatomy, Layer
 from lightning_gradwatch.records.event import Event
 from lightning_gradwatch.records.finding import Cause, CauseKind, Finding, Kind, Quantity, Remedy, Severity
-from lightning_gradwatch.records.frame import Frame, Ledger, Operation, ParameterReading, Segment
+from lightning_gradwatch.records.frame import Frame, Ledger, Operation, OptimizerReading, ParameterReading, Segment
 from lightning_gradwatch.records.profile import LayerProfile, profile
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "LayerProfile",
     "Ledger",
     "Operation",
+    "OptimizerReading",
     "ParameterReading",
     "Quantity",
     "Remedy",

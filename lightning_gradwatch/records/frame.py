@@ -100,6 +100,29 @@ class ParameterReading:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OptimizerReading:
+    """What one optimizer was given on one step, and what it stepped with."""
+
+    index: int  # its place among the fit's optimizers
+    name: str  # the module that holds its parameters, as named_modules() says it; "" where no one module does
+    norm: float | None  # L2 of the true gradient, before clipping; None: it got none
+    used: float | None = None  # L2 of what it stepped with, after clipping; None: it did not step, or nobody could look
+    stepped: bool = True  # False: the AMP scaler skipped its step
+
+    @property
+    def clip_ratio(self) -> float | None:
+        """Share of the gradient's length that clipping left, 0..1; None where unknown.
+
+        Example:
+            >>> OptimizerReading(index=0, name="", norm=4.0, used=1.0).clip_ratio
+            0.25
+        """
+        if self.norm is None or self.used is None or not math.isfinite(self.norm) or not math.isfinite(self.used):
+            return None
+        return min(1.0, self.used / self.norm) if self.norm > 0 else 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Frame:
     """One measured step."""
 
@@ -112,14 +135,29 @@ class Frame:
     rate_scale: float = 1.0  # what on_vanishing="decay_lr" multiplies them by
     loss_scale: float = 1.0  # of the AMP scaler
     skipped: bool = False  # the AMP scaler skipped this step: its infinities are not news
+    skipped_steps: int = 0  # how many steps the scaler has skipped so far, the ones between measured steps included
+    micro_batches: int = 1  # how many backwards this step's gradient was accumulated over ...
+    accumulation: int = 1  # ... and how many Lightning divided the loss by: more, in an epoch's last, short window
     ledgers: tuple[Ledger, ...] = ()
     parameters: tuple[ParameterReading, ...] = ()
+    optimizers: tuple[OptimizerReading, ...] = ()
 
     @property
     def norm(self) -> float | None:
         """L2 norm of the gradient of everything measured on this step; None: no gradient."""
         norms = [reading.norm for reading in self.parameters if reading.norm is not None]
         return math.hypot(*norms) if norms else None
+
+    @property
+    def clip_ratio(self) -> float | None:
+        """Share of the gradient's length that clipping left, of the optimizer that was clipped most; None: unknown."""
+        ratios = [ratio for reading in self.optimizers if (ratio := reading.clip_ratio) is not None]
+        return min(ratios, default=None)
+
+    @property
+    def short_window(self) -> bool:
+        """Whether this gradient is smaller than its like by accident: divided by more micro-batches than there were."""
+        return self.micro_batches < self.accumulation
 
     @property
     def moved(self) -> bool:

@@ -8,15 +8,15 @@ from tests.callbacks.fits import NAMESPACES, data, fit, module, network, trainer
 
 STAGES = {
     "names": "lightning_gradwatch.callbacks.fit.parameter_names",
-    "anatomy": "lightning_gradwatch.callbacks.gradwatch.inspect_model",
+    "anatomy": "lightning_gradwatch.callbacks.watch.inspect_model",
     "graph walk": "lightning_gradwatch.measure.ledger.walk",
     "hook": "lightning_gradwatch.measure.ledger.joint_l2",
-    "parameters": "lightning_gradwatch.measure.step.gradient_statistics",
-    "updates": "lightning_gradwatch.measure.step.update_ratio",
+    "parameters": "lightning_gradwatch.measure.optimizers.gradient_statistics",
+    "updates": "lightning_gradwatch.measure.optimizers.update_ratio",
     "host copy": "lightning_gradwatch.measure.step.to_host",
     "detector": "lightning_gradwatch.detect.vanishing.flow_by_layer",
     "rule": "lightning_gradwatch.diagnose.panel.split",
-    "sinks": "lightning_gradwatch.callbacks.gradwatch.open_sinks",
+    "sinks": "lightning_gradwatch.callbacks.watch.open_sinks",
     "text": "lightning_gradwatch.report.text.finding_block",
 }
 

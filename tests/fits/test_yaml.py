@@ -66,7 +66,7 @@ def test_demo_models_fit_with_the_watch_from_yaml(namespace, name, tmp_path, run
     (tmp_path / "config.yaml").write_text(YAML)
     done = run(namespace, demo(namespace, name), ["fit", "--config", str(tmp_path / "config.yaml")])
     [watch] = [c for c in done.trainer.callbacks if type(c).__name__ == "GradWatch"]
-    assert (watch.schedule.every_n_steps, watch.policy.on_vanishing) == (5, "decay_lr")
+    assert (watch.settings.every_n_steps, watch.settings.on_vanishing) == (5, "decay_lr")
     assert [frame.step for frame in watch.report.frames] == [*range(11), 11]
     assert not watch.report.alarms
 
@@ -85,7 +85,7 @@ def test_command_line_and_printed_configuration_agree(namespace, tmp_path, capsy
     quiet += ["--trainer.enable_progress_bar=false", "--trainer.enable_checkpointing=false"]
     done = run(namespace, model, ["fit", "--config", str(tmp_path / "printed.yaml"), *quiet])
     [watch] = [c for c in done.trainer.callbacks if type(c).__name__ == "GradWatch"]
-    assert watch.schedule.every_n_steps == 7
+    assert watch.settings.every_n_steps == 7
 
 
 @both_namespaces

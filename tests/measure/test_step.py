@@ -6,7 +6,7 @@ from torch import nn
 
 from lightning_gradwatch.anatomy import parameter_names
 from lightning_gradwatch.measure.parameters import owned_by
-from lightning_gradwatch.measure.step import StepMeter
+from lightning_gradwatch.measure.step import Reading, StepMeter
 from tests.reference import twins
 
 
@@ -16,17 +16,17 @@ def model():
 
 
 def step(model, optimizer, meter, scale=1.0, backwards=1):
-    names = meter.names
     for _ in range(backwards):
         loss = model(torch.ones(5, 3)).square().mean()
         meter.backward_begins(loss.grad_fn, loss.detach(), scale)
         (loss * scale).backward()
         meter.backward_ends()
-    meter.optimizer_steps(0, owned_by(optimizer, 0, names), scale)
+    meter.optimizer(0).begins(lambda: owned_by(optimizer, 0, meter.names), scale, meter.backwards)
     before = {n: p.detach().clone() for n, p in model.named_parameters()}
     for p in model.parameters():
         p.grad = None if p.grad is None else p.grad / scale
     optimizer.step()
+    meter.optimizer(0).ends()
     return before
 
 
@@ -34,10 +34,10 @@ def test_readings_equal_the_twins(model):
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     meter = StepMeter(parameter_names(model))
     before = step(model, optimizer, meter, scale=64.0)
-    loss, ledgers, readings = meter.finish()
-    assert loss > 0
-    assert [ledger.name for ledger in ledgers] == ["loss"]
-    for reading in readings:
+    read = meter.finish()
+    assert read.loss > 0
+    assert [ledger.name for ledger in read.ledgers] == ["loss"]
+    for reading in read.parameters:
         parameter = model.get_parameter(reading.name)
         assert reading.norm == pytest.approx(twins.l2(parameter.grad), rel=1e-6)
         assert reading.rms == pytest.approx(reading.norm / math.sqrt(parameter.numel()))
@@ -51,9 +51,16 @@ def test_several_backwards_are_several_ledgers(model):
     meter = StepMeter(parameter_names(model))
     each = model(torch.ones(5, 3)).square().mean().item()
     step(model, torch.optim.SGD(model.parameters(), lr=0.1), meter, backwards=2)
-    loss, ledgers, _ = meter.finish()
-    assert [ledger.name for ledger in ledgers] == ["loss", "loss[1]"]
-    assert loss == pytest.approx(2 * each)
+    read = meter.finish()
+    assert [ledger.name for ledger in read.ledgers] == ["loss", "loss[1]"]
+    assert read.loss == pytest.approx(2 * each)
+
+
+def test_very_many_backwards_keep_the_first_ledgers(model):
+    meter = StepMeter(parameter_names(model))
+    step(model, torch.optim.SGD(model.parameters(), lr=0.1), meter, backwards=20)
+    assert meter.backwards == 20
+    assert [ledger.name for ledger in meter.finish().ledgers] == ["loss", *(f"loss[{i}]" for i in range(1, 8))]
 
 
 def test_a_closure_s_repetitions_are_no_losses_of_their_own(model):
@@ -62,17 +69,9 @@ def test_a_closure_s_repetitions_are_no_losses_of_their_own(model):
         loss = model(torch.ones(5, 3)).square().mean()
         meter.backward_begins(loss.grad_fn, loss.detach(), 1.0, again=False)
         loss.backward()
-    value, ledgers, _ = meter.finish()
-    assert [ledger.name for ledger in ledgers] == ["loss"]
-    assert value == pytest.approx(loss.item())
-
-
-def test_closures_are_read_once(model):
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    meter = StepMeter(parameter_names(model))
-    step(model, optimizer, meter)
-    meter.optimizer_steps(0, owned_by(optimizer, 0, parameter_names(model)), 1.0)
-    assert len(meter.finish()[2]) == 4
+    read = meter.finish()
+    assert [ledger.name for ledger in read.ledgers] == ["loss"]
+    assert read.loss == pytest.approx(loss.item())
 
 
 def test_parameters_without_a_gradient(model):
@@ -80,12 +79,14 @@ def test_parameters_without_a_gradient(model):
     optimizer = torch.optim.SGD([*model.parameters(), extra], lr=0.1)
     meter = StepMeter({**parameter_names(model), id(extra): "extra"})
     step(model, optimizer, meter)
-    [reading] = [r for r in meter.finish()[2] if r.name == "extra"]
+    [reading] = [r for r in meter.finish().parameters if r.name == "extra"]
     assert (reading.norm, reading.rms, reading.max, reading.zeros, reading.update) == (None,) * 5
 
 
-def test_empty_step():
-    assert StepMeter({}).finish() == (None, (), ())
+def test_an_optimizer_that_never_steps_is_nobody_s_news(model):
+    meter = StepMeter(parameter_names(model))
+    meter.optimizer(0).arrives([], 1.0)
+    assert meter.finish() == Reading()
 
 
 def test_backward_that_raises_leaves_no_ledger(model):
@@ -96,4 +97,4 @@ def test_backward_that_raises_leaves_no_ledger(model):
     meter.backward_begins(loss.grad_fn, loss.detach(), 1.0)
     with pytest.raises(ZeroDivisionError):
         loss.backward()
-    assert meter.finish()[1:] == ((), ())
+    assert meter.finish().ledgers == ()

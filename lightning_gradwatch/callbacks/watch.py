@@ -1,0 +1,195 @@
+"""The watch itself, whoever trains: hears the moments of a fit and calls the verbs.
+
+``GradWatch`` brings it to a Trainer, ``LoopWatch`` to a loop of the user's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from lightning_gradwatch.anatomy import inspect_model
+from lightning_gradwatch.callbacks import console, notes
+from lightning_gradwatch.callbacks.acting import Actor
+from lightning_gradwatch.callbacks.casebook import Casebook
+from lightning_gradwatch.callbacks.fit import LiveFit, config_of
+from lightning_gradwatch.callbacks.guard import guarded
+from lightning_gradwatch.callbacks.host import Host
+from lightning_gradwatch.callbacks.settings import Settings
+from lightning_gradwatch.callbacks.telling import Teller
+from lightning_gradwatch.errors import UnreadableRecord
+from lightning_gradwatch.records import Event, Kind
+from lightning_gradwatch.records.codec import FORMAT, dumps, loads
+from lightning_gradwatch.remedies.rate_scale import RateScale
+from lightning_gradwatch.report.report import Report
+from lightning_gradwatch.sinks import open_sinks
+
+
+class Watch:
+    """One watch over one fit after another.
+
+    Args:
+        settings: what the user asked for.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings, self.strict = settings, settings.strict
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin with an empty casebook."""
+        settings = self.settings
+        self.is_off = False
+        self.casebook = Casebook(name=settings.name, config=config_of(settings.told()))
+        self.actor = Actor(settings.policy, RateScale(floor=settings.min_lr))
+        self.teller = Teller(self.casebook, speaks=settings.verbose)
+        self.live: LiveFit | None = None
+        self._chosen = False  # whether the batch at hand is measured, on all ranks alike
+        self._skipped = 0  # steps that the AMP scaler skipped before this fit was resumed
+
+    @property
+    def report(self) -> Report:
+        """What was found, done and measured so far."""
+        return self.casebook.report
+
+    # --- the moments of a fit -----------------------------------------------------------------------------------------
+
+    def begins(self, host: Host, loggers: Callable[[], Sequence[Any]], here: bool) -> None:
+        """Training starts: learn what the network is made of, open the sinks.
+
+        Args:
+            host: who trains.
+            loggers: gives the loggers; asked only where this process is the one that writes.
+            here: whether it is.
+        """
+        self.live, self._chosen = LiveFit(host, self.casebook.last_step, self._skipped), False
+        self._open(host, loggers, here)
+
+    @guarded
+    def _open(self, host: Host, loggers: Callable[[], Sequence[Any]], here: bool) -> None:
+        self.casebook.anatomy = inspect_model(host.model)
+        self.teller = self._make_teller(loggers, here)
+        if self.settings.on_vanishing == "decay_lr":
+            self.actor.rates.attach(host.optimizers)
+
+    def batch_begins(self) -> None:
+        """Decide whether this batch is measured."""
+        self._chosen = self.live is not None and self.live.chooses(self.settings.schedule)
+        if self._chosen:
+            self._measure()
+
+    @guarded
+    def _measure(self) -> None:
+        if self.live is not None:
+            self.live.begin(self)
+
+    @guarded
+    def backward_begins(self, loss: Any) -> None:
+        """Open the ledger."""
+        if self.live is not None:
+            self.live.backward_begins(loss)
+
+    @guarded
+    def backward_ends(self) -> None:
+        """Take the ledger's hooks away."""
+        if self.live is not None:
+            self.live.backward_ends()
+
+    @guarded
+    def optimizer_begins(self, optimizer: Any) -> None:
+        """Read the gradients that this optimizer is about to use."""
+        self.actor.rates.reapply(optimizer)
+        if self.live is not None:
+            self.live.optimizer_begins(optimizer)
+
+    @guarded
+    def optimizer_made(self, optimizer: Any) -> None:
+        """See what it stepped with."""
+        if self.live is not None:
+            self.live.optimizer_made(optimizer)
+
+    def batch_ends(self, batch: int) -> None:
+        """Close the frame, judge it, tell, act."""
+        if self.live is None or not self._chosen:
+            return
+        self.live.settle()
+        self._judge(batch)
+        # Outside the guard: ranks decide together, and one that is missing, its watch off, would hang the others.
+        if self.settings.policy.acts:
+            self._tell(self.actor.act(self.live.host, self.casebook, self.live.sampled))
+
+    @guarded
+    def _judge(self, batch: int) -> None:
+        frame = None if self.live is None else self.live.finish(batch, self.actor.rates.factor)
+        if frame is not None and self.live is not None:
+            changes = self.casebook.take(frame)
+            self.teller.frame(frame, changes, self.actor.follow_up(self.casebook), self.live.remarks)
+
+    @guarded
+    def _tell(self, event: Event | None) -> None:
+        if event is not None:
+            self.teller.announce(event.step, [], [event])
+
+    @guarded
+    def ends(self) -> None:
+        """Training has ended as planned: draw the last picture, say the last line."""
+        self.teller.closing()
+
+    def leaves(self) -> None:
+        """Hooks, references and rates as if the watch had never been here; runs whether the watch is on or off."""
+        live, self.live = self.live, None
+        for close in (self.actor.rates.detach, *([live.close] if live else []), self.teller.close):
+            try:
+                close()
+            except Exception as error:  # an error in on_exception would replace the user's own
+                console.failed("cleaning up", error)
+        self._skipped = live.skips.count if live else self._skipped
+
+    # --- what outlives a process --------------------------------------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        """One JSON text: nothing that ``weights_only=True`` could refuse."""
+        skipped = self.live.skips.count if self.live else self._skipped
+        state = {**self.casebook.state(), "rate_scale": self.actor.rates.factor, "skipped_steps": skipped}
+        return {"format": FORMAT, "gradwatch": dumps(state)}
+
+    def restore(self, state_dict: dict[str, Any]) -> None:
+        """Go on where the checkpoint was written; a state that cannot be read is said once and ignored."""
+        try:
+            if state_dict.get("format") != FORMAT:
+                raise UnreadableRecord(f"its format is {state_dict.get('format')!r}, this version reads {FORMAT}.")
+            state = loads(state_dict["gradwatch"], "checkpoint")
+            self.casebook.restore(state)
+            self.actor.rates.scale(float(state["rate_scale"]) / self.actor.rates.factor)
+            self._skipped = int(state.get("skipped_steps", 0))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            self.reset()
+            self.teller.note(notes.state_ignored(error))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the running fit: copies and pickles hold no trainer, tensor or open file."""
+        return {**self.__dict__, "live": None, "teller": Teller(self.casebook, speaks=self.settings.verbose)}
+
+    # --- helpers ------------------------------------------------------------------------------------------------------
+
+    def _make_teller(self, loggers: Callable[[], Sequence[Any]], here: bool) -> Teller:
+        settings = self.settings
+        if here and settings.verbose:
+            console.prepare()
+        teller = Teller(
+            self.casebook,
+            open_sinks(loggers(), self.casebook.anatomy, self.casebook.config) if here else [],
+            speaks=here and settings.verbose,
+            hides=Kind.VANISHING if settings.on_vanishing == "ignore" else None,
+            picture_every_n_steps=settings.picture_every_n_steps,
+        )
+        if here and settings.record_to is not None:
+            teller.record_to(settings.record_to)
+        return teller
+
+    def _switch_off(self, stage: str, error: Exception) -> None:
+        self.is_off = True
+        self.casebook.note(notes.switched_off(stage, error))
+        if self.live is not None:
+            self.live.drop()
+        console.failed(stage, error)
