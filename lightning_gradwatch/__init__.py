@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lightning_gradwatch.callbacks.gradwatch import GradWatch
+    from lightning_gradwatch.callbacks.loop import LoopWatch
     from lightning_gradwatch.errors import GradWatchError, MissingExtra, UnreadableRecord, WrongArgument
     from lightning_gradwatch.measure.metrics import GradientNorm, UpdateRatio
     from lightning_gradwatch.records import Cause, CauseKind, Event, Finding, Frame, Kind, Remedy, Severity
@@ -28,6 +29,7 @@ __all__ = [
     "GradWatchError",
     "GradientNorm",
     "Kind",
+    "LoopWatch",
     "MissingExtra",
     "Remedy",
     "Report",
@@ -42,6 +44,7 @@ __all__ = [
 # latter; a test keeps both and __all__ equal.
 _HOMES = {
     "callbacks.gradwatch": ("GradWatch",),
+    "callbacks.loop": ("LoopWatch",),
     "errors": ("GradWatchError", "MissingExtra", "UnreadableRecord", "WrongArgument"),
     "measure.metrics": ("GradientNorm", "UpdateRatio"),
     "records": ("Cause", "CauseKind", "Event", "Finding", "Frame", "Kind", "Remedy", "Severity"),

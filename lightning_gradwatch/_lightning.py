@@ -71,7 +71,11 @@ def gradient_scale(trainer: Any, optimizer: Any) -> float:
 
     Fused optimizers unscale inside their own kernel, so that their gradients are still scaled here.
     """
-    scaler = _scaler(trainer)
+    return scale_left(_scaler(trainer), optimizer)
+
+
+def scale_left(scaler: Any, optimizer: Any) -> float:
+    """What this gradient scaler still has to divide the optimizer's gradients by; 1 for no scaler."""
     if scaler is None:
         return 1.0
     stage = scaler._per_optimizer_states[id(unwrapped(optimizer))]["stage"]
@@ -84,8 +88,16 @@ def has_scaler(trainer: Any) -> bool:
 
 
 def _scaler(trainer: Any) -> Any:
-    plugin = getattr(getattr(trainer, "strategy", None), "precision_plugin", None)
-    scaler = getattr(plugin, "scaler", None)
+    return _enabled(getattr(getattr(trainer, "strategy", None), "precision_plugin", None))
+
+
+def scaler_of(fabric: Any) -> Any:
+    """The gradient scaler of a Fabric; None: there is none."""
+    return _enabled(getattr(getattr(fabric, "strategy", None), "precision", None))
+
+
+def _enabled(precision: Any) -> Any:
+    scaler = getattr(precision, "scaler", None)
     return scaler if scaler is not None and scaler.is_enabled() else None
 
 
@@ -141,12 +153,37 @@ def any_rank(trainer: Any, decision: bool) -> bool:
     return bool(trainer.strategy.reduce_boolean_decision(decision, all=False))
 
 
+def any_process(decision: bool, device: Any) -> bool:
+    """Whether any process of torch.distributed decided so; a collective, unless there is only one."""
+    from torch import distributed, tensor
+
+    if not (distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1):
+        return decision
+    votes = tensor(float(decision), device=device)
+    distributed.all_reduce(votes)
+    return bool(votes.item())
+
+
+def is_rank_zero() -> bool:
+    """Whether this process is the one that writes, in a loop of the user's own."""
+    from torch import distributed
+
+    return not (distributed.is_available() and distributed.is_initialized()) or distributed.get_rank() == 0
+
+
 # --- things -----------------------------------------------------------------------------------------------------------
 
 
 def unwrapped(optimizer: Any) -> Any:
     """The torch optimizer inside a LightningOptimizer."""
     return getattr(optimizer, "optimizer", optimizer)
+
+
+def unwrapped_module(model: Any) -> Any:
+    """The network inside the wrappers of Fabric and of data parallelism, which would lengthen its names."""
+    while type(model).__name__ in ("_FabricModule", "DistributedDataParallel", "DataParallel"):
+        model = model.module
+    return model
 
 
 def optimizers_of(trainer: Any) -> list[Any]:

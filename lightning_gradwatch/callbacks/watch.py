@@ -52,6 +52,11 @@ class Watch:
         """What was found, done and measured so far."""
         return self.casebook.report
 
+    @property
+    def measures(self) -> bool:
+        """Whether the batch at hand is measured."""
+        return self._chosen and not self.is_off
+
     # --- the moments of a fit -----------------------------------------------------------------------------------------
 
     def begins(self, host: Host, loggers: Callable[[], Sequence[Any]], here: bool) -> None:

@@ -33,13 +33,13 @@ __all__ = [
 
 
 def open_sinks(loggers: Sequence[Any], anatomy: Anatomy | None, config: Mapping[str, Any]) -> list[Sink]:
-    """A sink for every logger of a Trainer that can take something; an empty list is fine.
+    """A sink for every logger that can take something; an empty list is fine.
 
     Recognises by class names, because the stand-ins that Lightning puts in place of loggers (``fast_dev_run``) and of
     their experiments (ranks above zero) answer to every attribute.
 
     Args:
-        loggers: ``trainer.loggers``.
+        loggers: ``trainer.loggers``, or bare TensorBoard writers.
         anatomy: what is being watched.
         config: the watch's settings, plain values.
     """
@@ -48,6 +48,9 @@ def open_sinks(loggers: Sequence[Any], anatomy: Anatomy | None, config: Mapping[
 
 def _sinks(loggers: Sequence[Any], anatomy: Anatomy | None, config: Mapping[str, Any]) -> Iterator[Sink]:
     for logger in loggers:
+        if _is(logger, "SummaryWriter"):
+            yield TensorBoardSink(logger, anatomy, config)
+            continue
         experiment = None if _is(logger, "DummyLogger") else getattr(logger, "experiment", None)
         if _is(logger, "DummyLogger") or _is(experiment, "_DummyExperiment", "DummyExperiment"):
             continue
