@@ -88,6 +88,7 @@ class Judge:
         return {
             "losses": encode(self._memory.losses),
             "fed": sorted(self._memory.fed),
+            "skipping_since": self._memory.skipping_since,
             "records": {
                 key: {"streak": r.streak, "calm": r.calm, "first_step": r.first_step, "finding": encode(r.finding)}
                 for key, r in self._records.items()
@@ -96,7 +97,7 @@ class Judge:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what ``state`` gave."""
-        self._memory = Memory((float(loss) for loss in state["losses"]), state["fed"])
+        self._memory = Memory((float(loss) for loss in state["losses"]), state["fed"], state.get("skipping_since"))
         self._records = {key: _restored(item) for key, item in state["records"].items()}
 
 

@@ -20,12 +20,19 @@ class Memory:
         0.5
     """
 
-    def __init__(self, losses: Iterable[float] = (), fed: Iterable[str] = ()) -> None:
+    def __init__(
+        self, losses: Iterable[float] = (), fed: Iterable[str] = (), skipping_since: int | None = None
+    ) -> None:
         self.losses = list(losses)  # of the measured steps, thinned so that they span the whole fit
         self.fed = set(fed)  # parameters that got a gradient other than zero at least once
+        self.skipping_since = skipping_since  # first measured step of an unbroken run of steps that the scaler skipped
 
     def add(self, frame: Frame) -> None:
         """Take one more frame into account."""
+        if not frame.skipped:
+            self.skipping_since = None
+        elif self.skipping_since is None:
+            self.skipping_since = frame.step
         self.fed.update(r.name for r in frame.parameters if r.norm)
         if frame.loss is not None and math.isfinite(frame.loss):
             self.losses.append(frame.loss)

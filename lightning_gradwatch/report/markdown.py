@@ -52,7 +52,7 @@ def _document(report: Report) -> Iterator[str]:
     if table is not None:
         yield from ("## Gradient flow by layer", "", escape(table.caption), "", *_grid(table), "")
     yield from _listing("## What was done", map(event_line, report.events))
-    yield from _listing("## Notes", report.notes)
+    yield from _listing("## Notes", report.remarks)
     yield from _listing("## Settings", (f"{key}: {value!r}" for key, value in report.config.items()))
 
 

@@ -50,7 +50,7 @@ def _body(report: Report, title: str) -> Iterator[str]:
         yield f"<h2>Gradient flow by layer</h2>\n<p>{_escape(table.caption)}</p>"
         yield from _table(table)
     yield from _list("What was done", map(event_line, report.events))
-    yield from _list("Notes", report.notes)
+    yield from _list("Notes", report.remarks)
     yield from _list("Settings", (f"{key}: {value!r}" for key, value in report.config.items()))
 
 

@@ -14,6 +14,7 @@ from lightning_gradwatch.records.recording import Recording, read_lines
 from lightning_gradwatch.report import figures
 from lightning_gradwatch.report.markdown import markdown
 from lightning_gradwatch.report.page import page
+from lightning_gradwatch.report.stepping import stepping
 from lightning_gradwatch.report.text import console
 
 if TYPE_CHECKING:
@@ -62,6 +63,11 @@ class Report:
     def sorted_findings(self) -> tuple[Finding, ...]:
         """All findings: alarms, then open remarks, then what has resolved; the severest first, then the earliest."""
         return tuple(sorted(self.findings, key=lambda f: (f.resolved, -f.severity.rank, f.first_step)))
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What else a reader should know: the notes, and how the optimizers stepped (clipped, skipped)."""
+        return (*self.notes, *stepping(self.frames))
 
     def __str__(self) -> str:
         """The report for a console."""

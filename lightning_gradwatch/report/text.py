@@ -136,7 +136,7 @@ def console(report: Report) -> str:
     if table is not None:
         parts.append("\n".join([*wrap(table.caption, WIDTH), *(f"  {line}" for line in layout(table))]))
     parts += _listing("What was done", map(event_line, report.events))
-    parts += _listing("Notes", report.notes)
+    parts += _listing("Notes", report.remarks)
     return "\n\n".join(parts)
 
 

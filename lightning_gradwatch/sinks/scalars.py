@@ -30,6 +30,11 @@ SCALARS: dict[str, tuple[str, str]] = {
     ),
     "gradwatch/update_ratio_smallest": ("||dw||/||w||", "step of the parameter that moves least, beside its own size"),
     "gradwatch/update_ratio_median": ("||dw||/||w||", "step of the parameter in the middle, beside its own size"),
+    "gradwatch/clip_ratio": (
+        "share, 0..1",
+        "length of the gradient that clipping left, of the optimizer that was clipped most; 1: not clipped",
+    ),
+    "gradwatch/loss_scale": ("factor", "what the AMP gradient scaler multiplies the loss by; 1: there is none"),
     "gradwatch/learning_rate_scale": (
         "factor",
         "what on_vanishing='decay_lr' multiplies every learning rate by; 1: untouched",
@@ -65,6 +70,8 @@ def scalars(frame: Frame, findings: Sequence[Finding]) -> dict[str, float]:
         0.0 - _smallest(None if segment.dead is None else -segment.dead for segment in body),
         _smallest(updates),
         statistics.median(updates) if updates else math.nan,
+        math.nan if frame.skipped else _or_nan(frame.clip_ratio),
+        float(frame.loss_scale),
         float(frame.rate_scale),
         float(sum(finding.is_alarm for finding in findings)),
     )

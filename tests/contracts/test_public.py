@@ -11,13 +11,14 @@ from tests.conftest import ROOT
 # The contract with everybody's code: a name may join; one that leaves or moves is news in CHANGELOG.md.
 PUBLIC = {
     "callbacks.gradwatch": {"GradWatch"},
+    "callbacks.loop": {"LoopWatch"},
     "errors": {"GradWatchError", "MissingExtra", "UnreadableRecord", "WrongArgument"},
     "measure.metrics": {"GradientNorm", "UpdateRatio"},
     "records": {"Cause", "CauseKind", "Event", "Finding", "Frame", "Kind", "Remedy", "Severity"},
     "report.report": {"Report"},
 }
 NAMES = sorted(name for names in PUBLIC.values() for name in names)
-TENSORS = {"GradWatch", "GradientNorm", "UpdateRatio"}  # what cannot do without torch
+TENSORS = {"GradWatch", "LoopWatch", "GradientNorm", "UpdateRatio"}  # what cannot do without torch
 HEAVY = [
     "lightning",
     "matplotlib",

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lightning_gradwatch import GradWatch
-from tests.callbacks.fits import NAMESPACES, both_namespaces, data, module, network, trainer
+from tests.callbacks.fits import NAMESPACES, data, module, network, trainer
 
 STEPS = 6
 
@@ -24,38 +24,6 @@ def watched(namespace=NAMESPACES[0], optimizer=None, scaler=None, precision="32-
         options["precision"] = precision
     trainer(namespace, [watch], max_steps=STEPS, **options).fit(fitted, data())
     return watch
-
-
-def fused(parameters):
-    return torch.optim.Adam(parameters, 1e-4, fused=True)
-
-
-def plain(parameters):
-    return torch.optim.Adam(parameters, 1e-4)
-
-
-@both_namespaces
-@pytest.mark.parametrize("optimizer", [plain, fused])
-def test_a_scaler_changes_no_number(namespace, optimizer):
-    scaled = watched(namespace, optimizer, torch.amp.GradScaler("cpu", init_scale=128.0)).report.frames
-    true = watched(namespace, optimizer).report.frames
-    assert len(scaled) == len(true) == STEPS
-    for ours, theirs in zip(scaled, true, strict=True):
-        assert ours.loss_scale == 128.0
-        assert ours.norm == pytest.approx(theirs.norm, rel=2e-2)
-        assert ours.loss == pytest.approx(theirs.loss, rel=2e-2)
-        assert ours.ledgers[0].decades == pytest.approx(theirs.ledgers[0].decades, abs=2e-2)
-        assert ours.ledgers[0].start == pytest.approx(0.0, abs=1e-2)
-
-
-def test_steps_that_overflow_are_skipped_and_no_news():
-    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**24)
-    watch = watched(scaler=scaler)
-    frames = watch.report.frames
-    overflowed = [frame.skipped for frame in frames]
-    assert overflowed[0]
-    assert any(reading.nonfinite for reading in frames[0].parameters)
-    assert watch.report.findings == ()
 
 
 @pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true", "64-true"])

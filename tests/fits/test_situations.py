@@ -14,36 +14,6 @@ from tests.callbacks.fits import NAMESPACES, data, module, network, trainer
 pl = importlib.import_module(NAMESPACES[0])
 
 
-class Gan(pl.LightningModule):
-    """Manual optimisation of two optimizers; ``toggle`` as Lightning's documentation has it."""
-
-    def __init__(self, toggle):
-        super().__init__()
-        self.automatic_optimization, self.toggle = False, toggle
-        self.generator = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 64))
-        self.discriminator = nn.Sequential(nn.Linear(64, 32), nn.LeakyReLU(), nn.Linear(32, 1))
-
-    def training_step(self, batch, batch_idx):
-        one, two = self.optimizers()
-        noise = torch.randn(len(batch[0]), 8)
-        self._step(one, lambda: -self.discriminator(self.generator(noise)))
-        fake = self.generator(noise).detach()
-        self._step(two, lambda: self.discriminator(fake) - self.discriminator(batch[0]))
-
-    def _step(self, optimizer, score):
-        if self.toggle:
-            self.toggle_optimizer(optimizer)
-        optimizer.zero_grad()
-        self.manual_backward(nn.functional.softplus(score()).mean())
-        optimizer.step()
-        if self.toggle:
-            self.untoggle_optimizer(optimizer)
-
-    def configure_optimizers(self):
-        parts = (self.generator, self.discriminator)
-        return [torch.optim.Adam(part.parameters(), 1e-3) for part in parts]
-
-
 class Bag(nn.Module):
     """Sparse gradients of 5 rows of 100."""
 
@@ -94,20 +64,6 @@ def detached():
     return fitted
 
 
-def raw_backward():
-    fitted = plain()
-    fitted.automatic_optimization = False
-
-    def training_step(batch, batch_idx):
-        optimizer = fitted.optimizers()
-        optimizer.zero_grad()
-        loss_of(fitted, batch).backward()
-        optimizer.step()
-
-    fitted.training_step = training_step
-    return fitted
-
-
 def returns(make):
     return lambda: plain(training_step=lambda m: lambda batch, batch_idx: make(m, batch))
 
@@ -117,10 +73,6 @@ def optimizer(make):
 
 
 QUIET = {
-    "GAN, toggled": lambda: Gan(True),
-    "GAN, not toggled": lambda: Gan(False),
-    "L-BFGS": optimizer(lambda p: torch.optim.LBFGS(p, max_iter=4)),
-    "tensor learning rate": optimizer(lambda p: torch.optim.Adam(p, torch.tensor(1e-3), foreach=False)),
     "learning rate 0": optimizer(lambda p: torch.optim.SGD(p, 0.0)),
     "training_step returns None": returns(lambda m, batch: None),
     "training_step returns a dict": returns(lambda m, batch: {"loss": loss_of(m, batch), "extra": 1}),
@@ -133,7 +85,6 @@ QUIET = {
     "frozen layers": frozen,
     "sparse embedding": lambda: plain(Bag()),
     "compiled": lambda: plain(torch.compile(network(False), backend="aot_eager")),
-    "raw backward": raw_backward,
 }
 
 LOUD = {
@@ -170,24 +121,14 @@ def test_the_right_words(build, kind, severity, layer):
     ("build", "words"),
     [
         (QUIET["compiled"], "compiled regions"),
-        (QUIET["raw backward"], "no backward of this step went through Lightning"),
     ],
-    ids=["compiled", "raw backward"],
+    ids=["compiled"],
 )
 def test_what_cannot_be_seen_is_said_once(build, words, caplog):
     torch.manual_seed(0)
     report = watched(build())
     assert [words in note for note in report.notes] == [True]
     assert sum(words in record.message for record in caplog.records) == 1
-
-
-def test_two_optimizers_are_read_apart():
-    torch.manual_seed(0)
-    report = watched(Gan(True))
-    for frame in report.frames:
-        owners = {reading.name.partition(".")[0]: reading.optimizer for reading in frame.parameters}
-        assert owners == {"generator": 0, "discriminator": 1}
-        assert [ledger.name for ledger in frame.ledgers] == ["loss", "loss[1]"]
 
 
 def test_layers_that_thaw_during_the_fit_are_seen():

@@ -12,6 +12,7 @@ from lightning_gradwatch.records import (
     Layer,
     Ledger,
     Operation,
+    OptimizerReading,
     ParameterReading,
     Segment,
     Severity,
@@ -60,7 +61,14 @@ def ledger(layers=4, decades=-0.5, name="loss"):
 
 def frame(step=0, layers=4, decades=-0.5, **fields):
     readings = tuple(reading(f"net.{i}.weight", 10.0 ** (-layers + i), update=1e-4 * (i + 1)) for i in range(layers))
-    given = {"loss": 2.25, "rate_scale": 0.5, "ledgers": (ledger(layers, decades),), "parameters": readings} | fields
+    given = {
+        "loss": 2.25,
+        "rate_scale": 0.5,
+        "loss_scale": 128.0,
+        "ledgers": (ledger(layers, decades),),
+        "parameters": readings,
+        "optimizers": (OptimizerReading(index=0, name="net", norm=4.0, used=1.0),),
+    } | fields
     return Frame(step=step, global_step=step, epoch=0, batch=step, **given)
 
 
