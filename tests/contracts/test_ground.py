@@ -12,10 +12,11 @@ from tests.conftest import ROOT
 
 LEAKS = {
     "logging handlers": "import logging; logging.getLogger('lightning_gradwatch').addHandler(logging.StreamHandler())",
-    "threads": "import threading, time; threading.Thread(target=time.sleep, args=(3,), name='left').start()",
     "torch's grad mode": "import torch; torch.set_grad_enabled(False)",
     "torch's default dtype": "import torch; torch.set_default_dtype(torch.float64)",
     "torch's deterministic mode": "import torch; torch.use_deterministic_algorithms(True)",
+    # The last: it ends by itself, which in a slow next test would be told as that one's leak.
+    "threads": "import threading, time; threading.Thread(target=time.sleep, args=(3,), name='left').start()",
 }
 CLEAN = """
 import os, random
