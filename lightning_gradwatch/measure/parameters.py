@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lightning_gradwatch.measure.norms import dense, is_safe, l2
+from lightning_gradwatch.measure.norms import ROW, dense, is_safe, l2, plain_l2
 
 STATISTICS = ("norm", "max", "nonzero", "nonfinite")
 
@@ -74,9 +74,8 @@ def _buckets(gradients: Sequence[Tensor]) -> Iterable[list[tuple[int, Tensor]]]:
 
 
 def _bucket_statistics(values: Sequence[Tensor]) -> Tensor:
-    tensors, foreach_norm = list(values), torch._foreach_norm  # pyright: ignore[reportPrivateImportUsage]
-    wide = torch.float64 if tensors[0].dtype == torch.float64 else torch.float32
-    norms = torch.stack(foreach_norm(tensors, 2, dtype=wide)).double()
+    tensors = list(values)
+    norms = _norms(tensors).double()
     largest = torch.stack([_largest(tensor) for tensor in tensors]).double()
     nonzero = torch.stack([torch.count_nonzero(tensor) for tensor in tensors]).double()
     nonfinite = torch.zeros_like(norms)
@@ -84,6 +83,15 @@ def _bucket_statistics(values: Sequence[Tensor]) -> Tensor:
         norms[i] = l2(tensors[i])
         nonfinite[i] = tensors[i].numel() - tensors[i].isfinite().sum()
     return torch.stack([norms, largest, nonzero, nonfinite])
+
+
+def _norms(tensors: list[Tensor]) -> Tensor:
+    """Their L2 norms: together where each is small or costs a launch, one by one where float32 would drift."""
+    if tensors[0].device.type == "cpu" and any(tensor.numel() > ROW for tensor in tensors):
+        return torch.stack([plain_l2(tensor).double() for tensor in tensors])
+    foreach_norm = torch._foreach_norm  # pyright: ignore[reportPrivateImportUsage]
+    wide = torch.float64 if tensors[0].dtype == torch.float64 else torch.float32
+    return torch.stack(foreach_norm(tensors, 2, dtype=wide))
 
 
 def _largest(tensor: Tensor) -> Tensor:

@@ -33,8 +33,13 @@ def update_ratio(parameter: Tensor, before: Tensor) -> Tensor:
         >>> update_ratio(weight.add_(torch.tensor([0.0, 0.5])), before).item()
         0.1
     """
-    moved, old = l2(_followed(parameter) - before), l2(before)
+    moved, old = l2(_wide(_followed(parameter)) - _wide(before)), l2(before)
     return torch.where(moved > 0, moved / torch.where(old > 0, old, moved), moved)
+
+
+def _wide(values: Tensor) -> Tensor:
+    """In float32 where the format is narrower: a difference of two such numbers may need more digits than it has."""
+    return values.float() if values.is_floating_point() and values.element_size() < 4 else values
 
 
 def _followed(parameter: Tensor) -> Tensor:

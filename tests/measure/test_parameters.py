@@ -35,6 +35,13 @@ def test_equals_the_twin(dtype, scale):
         assert fast == pytest.approx(twin(gradient), rel=2e-6)
 
 
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+def test_large_ones_beside_small_ones(dtype):
+    gradients = [torch.randn(n).to(dtype) for n in (3, 300_000, 1)]
+    for fast, gradient in zip(table(gradients), gradients, strict=True):
+        assert fast["norm"] == pytest.approx(torch.linalg.vector_norm(gradient.double()).item(), rel=1e-6)
+
+
 def test_hand_worked():
     assert table([torch.tensor([3.0, -4.0, 0.0])]) == [{"norm": 5.0, "max": 4.0, "nonzero": 2.0, "nonfinite": 0.0}]
 

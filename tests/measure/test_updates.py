@@ -16,12 +16,13 @@ def test_hand_worked():
     assert ratio(torch.tensor([3.0, 4.0]), torch.tensor([0.0, 0.5])) == pytest.approx(0.1)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16], ids=str)
-def test_equals_the_twin(dtype):
-    before, step = torch.randn(20, 3).to(dtype), (torch.randn(20, 3) * 1e-2).to(dtype)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize("size", [1e-2, 10.0], ids=["small step", "large step"])
+def test_equals_the_twin(dtype, size):
+    before, step = torch.randn(20, 3).to(dtype), (torch.randn(20, 3) * size).to(dtype)
     after = before + step
     expected = twins.l2(after.double() - before.double()) / twins.l2(before)
-    assert ratio(before, step) == pytest.approx(expected, rel=1e-5 if dtype != torch.bfloat16 else 1e-2)
+    assert ratio(before, step) == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.mark.parametrize(
