@@ -98,7 +98,8 @@ def scaler_of(fabric: Any) -> Any:
 
 def _enabled(precision: Any) -> Any:
     scaler = getattr(precision, "scaler", None)
-    return scaler if scaler is not None and scaler.is_enabled() else None
+    is_enabled = getattr(scaler, "is_enabled", None)  # a foreign plugin's "scaler" may be anything
+    return scaler if is_enabled is not None and is_enabled() else None
 
 
 def loss_node(trainer: Any, module: Any, loss: Any) -> Any | None:

@@ -11,9 +11,9 @@ from typing import ClassVar
 
 from lightning_gradwatch.detect.memory import Memory
 from lightning_gradwatch.detect.symptom import Symptom
-from lightning_gradwatch.detect.vanishing import fades
+from lightning_gradwatch.detect.vanishing import underflows
 from lightning_gradwatch.records import Frame, Kind, Ledger, ParameterReading, Quantity, Severity
-from lightning_gradwatch.records.flow import flow_by_layer
+from lightning_gradwatch.records.formats import format_end
 
 # Less than this share of the network's elements without a gradient is said, not rung: spare heads, unused experts.
 _MANY = 0.1
@@ -35,8 +35,8 @@ class DeadPath:
             return  # training_step returned None, or nothing was measured
         yield _unreached([r for r in frame.parameters if r.norm is None and r.name not in memory.fed], frame)
         killers = [killer for ledger in frame.ledgers if (killer := _killer(ledger)) is not None]
-        if not killers and any(fades(flow_by_layer(ledger)) for ledger in frame.ledgers):
-            return  # it vanished until the number format had nothing left: another detector says so
+        if not killers and any(underflows(ledger) or format_end(ledger) for ledger in frame.ledgers):
+            return  # the number format had nothing left: another detector says so
         # Units may die late; without a dead layer before it, only a gradient that never was anything is a dead path.
         zeros = [r for r in frame.parameters if r.norm == 0 and (killers or r.name not in memory.fed)]
         yield _zeroed(_without_idle_biases(zeros, frame), frame, killers)

@@ -12,6 +12,7 @@ from lightning_gradwatch.detect.memory import Memory
 from lightning_gradwatch.detect.symptom import Detector, Symptom
 from lightning_gradwatch.records import Finding, Frame
 from lightning_gradwatch.records.codec import decode, encode
+from lightning_gradwatch.records.formats import is_used, rounds_away
 
 # A finding is resolved after so many measured steps without it.
 CALM = 3
@@ -122,8 +123,7 @@ def _weigh(record: _Record, symptom: Symptom, frame: Frame, patience: int) -> Ch
 def _ill(record: _Record, symptom: Symptom, frame: Frame, patience: int, is_open: bool) -> Change | None:
     if record.streak == 0 and not is_open:
         record.first_step = frame.step
-    # A step that moved no weights (rate 0 in a warm-up, skipped by the scaler) proves nothing either way.
-    record.streak += frame.moved or patience == 1
+    record.streak += patience == 1 or _proves(symptom, frame)
     if record.streak < patience and not is_open:
         return None
     old = record.finding
@@ -131,6 +131,14 @@ def _ill(record: _Record, symptom: Symptom, frame: Frame, patience: int, is_open
     if not is_open:
         return Change("opened", record.finding)
     return Change("changed", record.finding) if old is not None and old.severity != symptom.severity else None
+
+
+def _proves(symptom: Symptom, frame: Frame) -> bool:
+    """Whether the step counts: one that moved no weights (rate 0 in a warm-up, skipped by the scaler) does not.
+
+    Unless it moved none for want of digits, or for the very sickness.
+    """
+    return frame.moved or rounds_away(frame) or (symptom.stills and is_used(frame))
 
 
 def _finding(record: _Record, symptom: Symptom, frame: Frame, old: Finding | None) -> Finding:

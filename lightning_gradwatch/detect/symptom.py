@@ -22,6 +22,7 @@ class Symptom:
     summary: str = ""
     layers: tuple[str, ...] = ()
     evidence: tuple[Quantity, ...] = ()
+    stills: bool = False  # it keeps the weights from moving, so that steps that moved none prove it too
 
 
 class Detector(Protocol):

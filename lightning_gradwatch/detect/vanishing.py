@@ -10,10 +10,12 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
+from lightning_gradwatch.detect.exhausted import exhausted
 from lightning_gradwatch.detect.memory import Memory
 from lightning_gradwatch.detect.symptom import Symptom
 from lightning_gradwatch.records import Frame, Kind, Ledger, Quantity, Severity
 from lightning_gradwatch.records.flow import flow_by_layer
+from lightning_gradwatch.records.formats import format_end
 
 # Decades below the head.  Over about a hundred small fits, sick ones lose 4.6 or more at every sample, healthy ones
 # less than 1.3 once their first steps are over; shallow networks with torch's default weights start at up to 3.2 and
@@ -42,8 +44,21 @@ class Vanishing:
             # An exact zero out of nothing is a path that is dead, an infinity or nan one that is broken: other
             # detectors say so.  One that the gradient fades into is an underflow: what vanished most.
             finite = [value for value in flow.values() if value != -math.inf]
-            if all(map(math.isfinite, (ledger.start, *finite))) and (finite == [*flow.values()] or fades(flow)):
-                yield _symptom(frame, memory, ledger, flow, -min(finite))
+            if not all(map(math.isfinite, (ledger.start, *finite))):
+                continue
+            whole = finite == [*flow.values()] or underflows(ledger)
+            symptom = _symptom(frame, memory, ledger, flow, -min(finite)) if whole else None
+            end = format_end(ledger)
+            if end is not None and not (symptom and symptom.present):
+                symptom = exhausted(frame, memory, ledger, end)
+            if symptom is not None:
+                yield symptom
+
+
+def underflows(ledger: Ledger) -> bool:
+    """Whether the gradient faded into exact zeros because its number format had nothing smaller."""
+    told = any(segment.dtype for segment in ledger.segments)  # not in what was recorded by older versions
+    return fades(flow_by_layer(ledger)) and (not told or format_end(ledger) is not None)
 
 
 def fades(flow: Mapping[str, float]) -> bool:

@@ -16,11 +16,13 @@ import torch
 from torch import Tensor
 
 from lightning_gradwatch.measure import activations
+from lightning_gradwatch.measure.formats import dtype_name, formats_in
 from lightning_gradwatch.measure.graph import Graph, Node, deepest, trunk, walk
 from lightning_gradwatch.measure.norms import joint_l2
 from lightning_gradwatch.measure.operations import family, operation
 from lightning_gradwatch.measure.segments import Cut, adopt, cut, module_of
 from lightning_gradwatch.records import Ledger, Segment
+from lightning_gradwatch.records.formats import narrowest
 
 
 class OpenLedger:
@@ -32,6 +34,8 @@ class OpenLedger:
         self._slopes = [_mean(activations.slope_ratio, piece) for piece in cuts]
         self._dead = [_mean(activations.dead_share, piece) for piece in cuts]
         nodes = [piece.first for piece in cuts] + [end]
+        self._formats = [formats_in(piece.nodes) for piece in cuts]
+        self._entries: list[tuple[str, int]] = [("", 0)] * len(nodes)  # number format and elements of what enters
         self._norms: list[Tensor | None] = [None] * len(nodes)
         self.error: Exception | None = None
         self._handles = [node.register_prehook(self._reader(i)) for i, node in enumerate(nodes)]
@@ -46,6 +50,7 @@ class OpenLedger:
                 present = [g for g in gradients if g is not None]
                 if present:
                     self._norms[index] = joint_l2(present)
+                    self._entries[index] = (dtype_name(present[0].dtype), sum(g.numel() for g in present))
             except Exception as error:  # would otherwise surface in the middle of the user's backward
                 self.error = error
 
@@ -85,6 +90,8 @@ class OpenLedger:
                 slope=slopes[i],
                 dead=dead[i],
                 reused=piece.reused,
+                dtype=narrowest([*self._formats[i], self._entries[i][0], self._entries[i + 1][0]]),
+                size=self._entries[i][1],
             )
             for i, piece in enumerate(self._cuts)
         )
@@ -96,6 +103,7 @@ class OpenLedger:
             start=logs[0],
             end=logs[-1],
             opaque=self._opaque,
+            scale=self._scale,
         )
 
 

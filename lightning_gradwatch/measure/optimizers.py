@@ -15,6 +15,7 @@ from typing import Any
 
 from torch import Tensor
 
+from lightning_gradwatch.measure.formats import dtype_name
 from lightning_gradwatch.measure.norms import joint_l2
 from lightning_gradwatch.measure.parameters import STATISTICS, Owned, gradient_statistics
 from lightning_gradwatch.measure.updates import remember, update_ratio
@@ -170,10 +171,10 @@ def module_of(owned: Sequence[Owned]) -> str:
 
 
 def _reading(own: Owned, row: Row | None, update: float | None) -> ParameterReading:
-    size = own.parameter.numel()
+    size, dtype = own.parameter.numel(), dtype_name(own.parameter.dtype)
     if row is None:
         return ParameterReading(
-            name=own.name, size=size, optimizer=own.optimizer, norm=None, rms=None, max=None, zeros=None
+            name=own.name, size=size, optimizer=own.optimizer, norm=None, rms=None, max=None, zeros=None, dtype=dtype
         )
     return ParameterReading(
         name=own.name,
@@ -185,4 +186,5 @@ def _reading(own: Owned, row: Row | None, update: float | None) -> ParameterRead
         zeros=1 - row.nonzero / size if size else 0.0,
         nonfinite=int(row.nonfinite),
         update=update,
+        dtype=dtype,
     )

@@ -44,6 +44,8 @@ class Segment:
     slope: float | None = None  # mean |slope| of the activation over its largest possible slope
     dead: float | None = None  # share of its units that are zero for the whole batch
     reused: bool = False  # its parameters are used again elsewhere (weight sharing, recurrence)
+    dtype: str = ""  # number format of the gradients in it, the narrowest of several: "float16"; "" where unknown
+    size: int = 0  # number of elements of the gradient that enters it; 0 where unknown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +62,7 @@ class Ledger:
     start: float  # log10 of the gradient norm that enters the first segment
     end: float  # log10 of the gradient norm that arrives at the target layer's output
     opaque: bool = False  # the graph holds operations whose inside autograd does not show: compiled, checkpointed
+    scale: float = 1.0  # what the loss was multiplied by before its backward: number formats saw sizes larger by it
 
     @property
     def decades(self) -> float:
@@ -97,6 +100,7 @@ class ParameterReading:
     zeros: float | None  # share of elements that are exactly 0
     nonfinite: int = 0  # number of elements that are inf or nan
     update: float | None = None  # ||weights after - weights before|| / ||weights before||; None: not measured
+    dtype: str = ""  # number format of the weights, in which updates are rounded: "bfloat16"; "" where unknown
 
 
 @dataclass(frozen=True, kw_only=True)

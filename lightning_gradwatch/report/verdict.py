@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lightning_gradwatch.records import Finding
+from lightning_gradwatch.records import CauseKind, Finding
 from lightning_gradwatch.report import words
 from lightning_gradwatch.report.flow import Flow, flow
 
@@ -19,7 +19,7 @@ def verdict(report: Report) -> str:
     if not report.frames and not report.findings:
         return NOTHING
     shown = flow(report.frames[-1:], report.alarms)
-    sentence = [flow_sentence(shown)] if shown and shown.ledger else []
+    sentence = [_rounded(report) or flow_sentence(shown)] if shown and shown.ledger else []
     return " ".join([_state(report, shown), *sentence, *_aside(report)])
 
 
@@ -39,6 +39,13 @@ def _calm(report: Report, shown: Flow | None) -> str:
     return (
         "Healthy: nothing is wrong now." if shown is None or shown.fine else "No alarm, though little gradient arrives."
     )
+
+
+def _rounded(report: Report) -> str:
+    """What the worst finding says, where the number format is to blame: what is left may look well distributed."""
+    causes = report.worst.causes if report.worst is not None else ()
+    by_format = bool(causes) and causes[0].kind is CauseKind.PRECISION
+    return f"{_capital(report.worst.summary)}." if by_format and report.worst is not None else ""
 
 
 def flow_sentence(shown: Flow) -> str:

@@ -50,7 +50,16 @@ def test_mixed_kinds_keep_their_places():
     sparse = torch.sparse_coo_tensor(torch.tensor([[0, 0]]), torch.tensor([1.0, 2.0]), (9,), check_invariants=False)
     gradients = [torch.ones(4, dtype=torch.bfloat16), sparse, torch.zeros(0), torch.ones(9), torch.tensor([3 + 4j])]
     assert [row["norm"] for row in table(gradients)] == [2.0, 3.0, 0.0, 3.0, 5.0]
-    assert [row["nonzero"] for row in table(gradients)] == [4.0, 1.0, 0.0, 9.0, 2.0]
+    assert [row["nonzero"] for row in table(gradients)] == [4.0, 1.0, 0.0, 9.0, 1.0]
+
+
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.complex128], ids=str)
+def test_a_complex_number_is_one_element(dtype):
+    gradient = torch.tensor([3 + 4j, 0, complex(math.nan, 1), 2j], dtype=dtype)
+    [row] = table([gradient])
+    assert (row["nonzero"], row["nonfinite"]) == (3.0, 1.0)
+    [row] = table([gradient[[0, 1, 3]].conj()])
+    assert row == {"norm": pytest.approx(29**0.5), "max": 5.0, "nonzero": 2.0, "nonfinite": 0.0}
 
 
 @pytest.mark.parametrize("bad", [math.inf, -math.inf, math.nan])

@@ -16,8 +16,8 @@ def l2(tensor):
 
 def largest(tensor):
     """Largest absolute value."""
-    values = torch.view_as_real(tensor) if tensor.is_complex() else tensor
-    return max((abs(v) for v in values.detach().double().flatten().tolist()), default=0.0)
+    wide = torch.complex128 if tensor.is_complex() else torch.float64
+    return max((abs(v) for v in tensor.detach().to(wide).flatten().tolist()), default=0.0)
 
 
 def gradients_at(model, modules, loss_of):
