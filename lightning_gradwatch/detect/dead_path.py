@@ -35,10 +35,10 @@ class DeadPath:
             return  # training_step returned None, or nothing was measured
         yield _unreached([r for r in frame.parameters if r.norm is None and r.name not in memory.fed], frame)
         killers = [killer for ledger in frame.ledgers if (killer := _killer(ledger)) is not None]
-        if not killers and any(underflows(ledger) or format_end(ledger) for ledger in frame.ledgers):
-            return  # the number format had nothing left: another detector says so
         # Units may die late; without a dead layer before it, only a gradient that never was anything is a dead path.
         zeros = [r for r in frame.parameters if r.norm == 0 and (killers or r.name not in memory.fed)]
+        if zeros and not killers and any(underflows(ledger) or format_end(ledger) for ledger in frame.ledgers):
+            return  # the number format had nothing left: another detector says so
         yield _zeroed(_without_idle_biases(zeros, frame), frame, killers)
 
 

@@ -34,7 +34,6 @@ class OpenLedger:
         self._slopes = [_mean(activations.slope_ratio, piece) for piece in cuts]
         self._dead = [_mean(activations.dead_share, piece) for piece in cuts]
         nodes = [piece.first for piece in cuts] + [end]
-        self._formats = [formats_in(piece.nodes) for piece in cuts]
         self._entries: list[tuple[str, int]] = [("", 0)] * len(nodes)  # number format and elements of what enters
         self._norms: list[Tensor | None] = [None] * len(nodes)
         self.error: Exception | None = None
@@ -90,7 +89,7 @@ class OpenLedger:
                 slope=slopes[i],
                 dead=dead[i],
                 reused=piece.reused,
-                dtype=narrowest([*self._formats[i], self._entries[i][0], self._entries[i + 1][0]]),
+                dtype=narrowest([*piece.formats, self._entries[i][0], self._entries[i + 1][0]]),
                 size=self._entries[i][1],
             )
             for i, piece in enumerate(self._cuts)
@@ -136,7 +135,11 @@ def open_ledger(
     target_name = names[id(leaf.variable)]
     cuts = cut(graph, trunk(graph, end), names)
     adopt(cuts, module_of(target_name))
-    opaque = any(family(operation(node.name())) == "opaque" for node in graph.order)
+    kinds = {operation(node.name()) for node in graph.order}
+    if "ToCopy" in kinds:  # autocast, or casts of the user's own
+        for piece in cuts:
+            piece.formats = formats_in(piece.nodes)
+    opaque = any(family(kind) == "opaque" for kind in kinds)
     return OpenLedger(name, target_name, cuts, end, scale=scale, opaque=opaque)
 
 

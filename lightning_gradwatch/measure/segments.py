@@ -27,6 +27,7 @@ class Cut:
     reused: bool = False
     operations: tuple[Operation, ...] = ()
     family: str = "other"
+    formats: tuple[str, ...] = ()  # number formats of the gradients inside, where there may be several
 
 
 def cut(graph: Graph, trunk: Trunk, names: Mapping[int, str]) -> list[Cut]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from lightning_gradwatch.records.frame import Frame, Ledger, Segment
 
@@ -100,8 +101,7 @@ def is_used(frame: Frame) -> bool:
     return not frame.skipped and any(frame.rates)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Stretch:
+class _Stretch(NamedTuple):
     """A segment, and what enters it as its format saw it."""
 
     segment: Segment
@@ -119,7 +119,7 @@ def _parts(ledger: Ledger) -> tuple[tuple[list[_Stretch], bool], tuple[list[_Str
         limit = smallest(segment.dtype)
         if limit is not None and segment.size and math.isfinite(level):
             rms = level - 0.5 * math.log10(segment.size)
-            stretch = _Stretch(segment=segment, norm=level, rms=rms, smallest=limit)
+            stretch = _Stretch(segment, level, rms, limit)
             (network if index >= ledger.head else before).append(stretch)
         level += segment.decades
     return (before, True), (network, False)

@@ -6,6 +6,8 @@ from dataclasses import replace
 import pytest
 import torch
 
+from lightning_gradwatch.records import Frame
+from lightning_gradwatch.records.codec import decode, encode
 from lightning_gradwatch.records.formats import format_end, is_used, narrowest, rounds_away, smallest, zero_share
 from tests.reference.records import chain, frame, reading
 
@@ -116,3 +118,15 @@ def test_updates_that_round_away(update, dtype, fields, expected):
 
 def test_steps_without_known_rates_are_not_used():
     assert not is_used(frame(0))
+
+
+def test_records_of_an_older_version_have_no_formats():
+    ledger = stored(chain(-0.2, NOTHING, 0.0), start=-6.0, scale=2.0)
+    data = encode(frame(0, ledger))
+    del data["ledgers"][0]["scale"]
+    for item in data["ledgers"][0]["segments"]:
+        del item["dtype"], item["size"]
+    [old] = decode(Frame, data).ledgers
+    assert (old.scale, old.segments[1].dtype, old.segments[1].size) == (1.0, "", 0)
+    assert format_end(old) is None
+    assert decode(Frame, encode(frame(0, ledger))).ledgers == (ledger,)
