@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
@@ -141,10 +142,35 @@ def completes_window(trainer: Any, module: Any) -> bool:
 
 def is_last_step(trainer: Any) -> bool:
     """Whether the fit is known to end with this batch."""
-    if 0 <= trainer.max_steps <= trainer.global_step + 1:
+    after = int(trainer.global_step) + _steps_a_batch(trainer)
+    if 0 <= trainer.max_steps <= after:
         return True
-    last_epoch = trainer.max_epochs not in (None, -1) and trainer.current_epoch + 1 >= trainer.max_epochs
-    return bool(trainer.is_last_batch and (last_epoch or trainer.should_stop))
+    epochs = int(trainer.current_epoch) + bool(trainer.is_last_batch)  # that are over once the batch is
+    if trainer.is_last_batch and trainer.max_epochs not in (None, -1) and epochs >= trainer.max_epochs:
+        return True
+    may_stop = epochs >= (trainer.min_epochs or 0) and after >= (trainer.min_steps or 0)
+    return bool(trainer.should_stop and may_stop)
+
+
+def _steps_a_batch(trainer: Any) -> int:
+    """How far ``global_step`` moves with every batch: once for each optimizer of a manual optimisation."""
+    return max(1, round(int(trainer.global_step) / max(1, step_of(trainer))))
+
+
+def is_checked_after(trainer: Any) -> bool:
+    """Whether this batch is followed by the end of an epoch or by a validation: where early stopping looks."""
+    every = trainer.val_check_batch
+    if trainer.is_last_batch or not trainer.enable_validation or every in (None, float("inf")):
+        return bool(trainer.is_last_batch)
+    loop = trainer.fit_loop.epoch_loop
+    batch = loop.total_batch_idx if trainer.check_val_every_n_epoch is None else loop.batch_idx
+    return (batch + 1) % every == 0  # an epoch without a validation costs a measurement, no more
+
+
+def is_out_of_patience(trainer: Any) -> bool:
+    """Whether an early stopping may end the fit at its next look; False on several ranks, who may not agree on it."""
+    stoppers = [one for one in trainer.callbacks if hasattr(one, "wait_count") and hasattr(one, "patience")]
+    return trainer.world_size == 1 and any(one.wait_count + 1 >= one.patience for one in stoppers)
 
 
 def any_rank(trainer: Any, decision: bool) -> bool:
@@ -170,6 +196,18 @@ def is_rank_zero() -> bool:
     from torch import distributed
 
     return not (distributed.is_available() and distributed.is_initialized()) or distributed.get_rank() == 0
+
+
+def publish(trainer: Any, values: Mapping[str, float]) -> None:
+    """Let callbacks monitor these values, without any logger or progress bar hearing of them.
+
+    Into ``trainer.callback_metrics``, as LearningRateMonitor does, but without asking for that property: it computes
+    what the user logs.
+    """
+    import torch
+
+    tensors = {key: torch.tensor(value, device="cpu") for key, value in values.items()}
+    trainer._logger_connector._callback_metrics.update(tensors)
 
 
 # --- things -----------------------------------------------------------------------------------------------------------

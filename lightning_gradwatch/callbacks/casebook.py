@@ -95,7 +95,10 @@ class Casebook:
         self.judge.restore(state["judge"])
         self.events = [decode(Event, item) for item in state["events"]]
         self.notes = list(state["notes"])
-        self.frames = [decode(Frame, item) for item in state["frames"]]
+        frames = [decode(Frame, item) for item in state["frames"]]
+        here = [frame for frame in self.frames if frames and frame.step <= frames[-1].step]
+        # A learning-rate finder restores the fit that it interrupts: what is here holds more than what was carried.
+        self.frames = here if {f.step for f in frames} <= {f.step for f in here} else frames
 
 
 def _thinned(frames: list[Frame]) -> list[Frame]:

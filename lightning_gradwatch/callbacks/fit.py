@@ -38,7 +38,7 @@ class LiveFit:
 
     def __init__(self, host: Host, sampled: int = -1, skipped: int = 0) -> None:
         self.host = host
-        self.sampled = sampled  # the last step that was chosen to be measured
+        self.sampled = self._earlier = sampled  # the last step that was chosen to be measured, and the one before
         self.skips = Skips(host, skipped)
         self.remarks: list[str] = []  # what a user should know about how the last frame was measured
         self._owed = False  # whether the last chosen batch made no step, so that the next one is measured instead
@@ -57,13 +57,17 @@ class LiveFit:
         chosen = step != self.sampled and self.host.completes_window
         if not chosen or not (self._owed or schedule.due(step) or self._may_be_last(step, schedule)):
             return False
-        self.sampled = step
+        self._earlier, self.sampled = self.sampled, step
         return True
 
+    def retract(self) -> None:
+        """The batch that was chosen last never became a step."""
+        self.sampled = self._earlier
+
     def _may_be_last(self, step: int, schedule: Schedule) -> bool:
-        """Early stopping ends a fit after an epoch, unannounced."""
+        """Early stopping ends a fit after a validation or an epoch, unannounced."""
         late = step - self.sampled >= schedule.every_n_steps // 2
-        return self.host.may_end_here or (self.host.ends_epoch and late)
+        return self.host.may_end_here or (late and self.host.checks_here)
 
     def settle(self) -> None:
         """The chosen batch is over."""

@@ -6,6 +6,7 @@ user's own.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -65,8 +66,8 @@ class Host(Protocol):
         """Whether the fit is known to end with the batch at hand."""
 
     @property
-    def ends_epoch(self) -> bool:
-        """Whether the epoch ends with the batch at hand: early stopping may then end the fit, unannounced."""
+    def checks_here(self) -> bool:
+        """Whether a validation or the end of the epoch follows the batch at hand: early stopping looks there."""
 
     @property
     def idle(self) -> bool:
@@ -86,6 +87,9 @@ class Host(Protocol):
 
     def any_rank(self, decision: bool) -> bool:
         """Whether any rank decided so: every rank must ask on the same steps."""
+
+    def publish(self, values: Mapping[str, float]) -> None:
+        """Let others monitor these values."""
 
     def stop(self) -> None:
         """End the fit."""
@@ -145,13 +149,15 @@ class TrainerHost:
 
     @property
     def may_end_here(self) -> bool:
-        """As far as ``max_steps``, ``max_epochs`` and ``should_stop`` tell."""
-        return _lightning.is_last_step(self._trainer)
+        """As far as ``max_steps``, ``max_epochs``, ``should_stop`` and the patience of early stopping tell."""
+        if _lightning.is_last_step(self._trainer):
+            return True
+        return _lightning.is_out_of_patience(self._trainer) and self.checks_here
 
     @property
-    def ends_epoch(self) -> bool:
-        """``trainer.is_last_batch``."""
-        return bool(self._trainer.is_last_batch)
+    def checks_here(self) -> bool:
+        """As far as the settings of validation tell."""
+        return _lightning.is_checked_after(self._trainer)
 
     def begins_batch(self) -> None:
         """Remember where the batch began."""
@@ -185,6 +191,10 @@ class TrainerHost:
     def any_rank(self, decision: bool) -> bool:
         """A collective where there are several ranks."""
         return _lightning.any_rank(self._trainer, decision)
+
+    def publish(self, values: Mapping[str, float]) -> None:
+        """In ``trainer.callback_metrics``."""
+        _lightning.publish(self._trainer, values)
 
     def stop(self) -> None:
         """``trainer.should_stop``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch.autograd import Variable
@@ -23,7 +23,7 @@ class LoopHost:
     by_hand = True
     completes_window = True  # whether the optimizer steps is seen when it does
     may_end_here = False  # nobody knows how long a loop goes on
-    ends_epoch = False
+    checks_here = False
     epoch = 0
 
     def __init__(self, model: Any, optimizers: list[Any], scaler: Any = None) -> None:
@@ -84,6 +84,9 @@ class LoopHost:
     def any_rank(self, decision: bool) -> bool:
         """A collective where there are several ranks."""
         return _lightning.any_process(decision, next(self.model.parameters()).device)
+
+    def publish(self, values: Mapping[str, float]) -> None:
+        """Nothing: a loop reads the report."""
 
     def stop(self) -> None:
         """The loop is asked to end."""

@@ -15,10 +15,11 @@ from lightning_gradwatch.callbacks.casebook import Casebook
 from lightning_gradwatch.callbacks.fit import LiveFit, config_of
 from lightning_gradwatch.callbacks.guard import guarded
 from lightning_gradwatch.callbacks.host import Host
+from lightning_gradwatch.callbacks.monitored import Monitored
 from lightning_gradwatch.callbacks.settings import Settings
 from lightning_gradwatch.callbacks.telling import Teller
 from lightning_gradwatch.errors import UnreadableRecord
-from lightning_gradwatch.records import Event, Kind
+from lightning_gradwatch.records import Event, Frame, Kind
 from lightning_gradwatch.records.codec import FORMAT, dumps, loads
 from lightning_gradwatch.remedies.rate_scale import RateScale
 from lightning_gradwatch.report.report import Report
@@ -44,6 +45,7 @@ class Watch:
         self.actor = Actor(settings.policy, RateScale(floor=settings.min_lr))
         self.teller = Teller(self.casebook, speaks=settings.verbose)
         self.live: LiveFit | None = None
+        self.monitored = Monitored()
         self._chosen = False  # whether the batch at hand is measured, on all ranks alike
         self._skipped = 0  # steps that the AMP scaler skipped before this fit was resumed
 
@@ -68,6 +70,7 @@ class Watch:
             here: whether it is.
         """
         self.live, self._chosen = LiveFit(host, self.casebook.last_step, self._skipped), False
+        self._publish(self.casebook.frames)
         self._open(host, loggers, here)
 
     @guarded
@@ -79,6 +82,8 @@ class Watch:
 
     def batch_begins(self) -> None:
         """Decide whether this batch is measured."""
+        if self.live is not None and self._chosen:
+            self.live.retract()  # the batch before was cut short: its step is still to come
         self._chosen = self.live is not None and self.live.chooses(self.settings.schedule)
         if self._chosen:
             self._measure()
@@ -88,9 +93,17 @@ class Watch:
         if self.live is not None:
             self.live.begin(self)
 
-    @guarded
     def backward_begins(self, loss: Any) -> None:
-        """Open the ledger."""
+        """Open the ledger; last call to measure a fit's last step, where it has just been asked to stop."""
+        live = self.live
+        late = live is not None and not (self._chosen or live.host.by_hand) and live.host.may_end_here
+        if live is not None and late and live.chooses(self.settings.schedule):
+            self._chosen = True
+            self._measure()
+        self._open_ledger(loss)
+
+    @guarded
+    def _open_ledger(self, loss: Any) -> None:
         if self.live is not None:
             self.live.backward_begins(loss)
 
@@ -117,8 +130,10 @@ class Watch:
         """Close the frame, judge it, tell, act."""
         if self.live is None or not self._chosen:
             return
+        self._chosen = False
         self.live.settle()
         self._judge(batch)
+        self._publish(self.casebook.frames[-1:])
         # Outside the guard: ranks decide together, and one that is missing, its watch off, would hang the others.
         if self.settings.policy.acts:
             self._tell(self.actor.act(self.live.host, self.casebook, self.live.sampled))
@@ -129,6 +144,12 @@ class Watch:
         if frame is not None and self.live is not None:
             changes = self.casebook.take(frame)
             self.teller.frame(frame, changes, self.actor.follow_up(self.casebook), self.live.remarks)
+
+    @guarded
+    def _publish(self, frames: Sequence[Frame]) -> None:
+        self.monitored.learn(frames, self.casebook.judge.findings)
+        if self.live is not None:
+            self.live.host.publish(self.monitored.values)
 
     @guarded
     def _tell(self, event: Event | None) -> None:

@@ -36,7 +36,7 @@ class DeadPath:
         yield _unreached([r for r in frame.parameters if r.norm is None and r.name not in memory.fed], frame)
         killers = [killer for ledger in frame.ledgers if (killer := _killer(ledger)) is not None]
         # Units may die late; without a dead layer before it, only a gradient that never was anything is a dead path.
-        zeros = [r for r in frame.parameters if r.norm == 0 and (killers or r.name not in memory.fed)]
+        zeros = [r for r in frame.parameters if r.norm == 0 and r.size and (killers or r.name not in memory.fed)]
         if zeros and not killers and any(underflows(ledger) or format_end(ledger) for ledger in frame.ledgers):
             return  # the number format had nothing left: another detector says so
         yield _zeroed(_without_idle_biases(zeros, frame), frame, killers)
@@ -73,7 +73,7 @@ def _zeroed(zeros: list[ParameterReading], frame: Frame, killers: list[str]) -> 
 def _without_idle_biases(zeros: list[ParameterReading], frame: Frame) -> list[ParameterReading]:
     """Leave out biases of layers whose weights are fed: they cancel out, before a normalisation or in a difference."""
     fed = {_module(r) for r in frame.parameters if r.norm}
-    return [r for r in zeros if not (r.name.endswith("bias") and _module(r) in fed)]
+    return [r for r in zeros if not ("bias" in r.name.rpartition(".")[2] and _module(r) in fed)]  # "bias_orig": pruned
 
 
 def _killer(ledger: Ledger) -> str | None:

@@ -18,7 +18,7 @@ from torch import Tensor
 from lightning_gradwatch.measure.formats import dtype_name
 from lightning_gradwatch.measure.norms import joint_l2
 from lightning_gradwatch.measure.parameters import STATISTICS, Owned, gradient_statistics
-from lightning_gradwatch.measure.updates import remember, update_ratio
+from lightning_gradwatch.measure.updates import is_comparable, remember, update_ratio
 from lightning_gradwatch.records import OptimizerReading, ParameterReading
 
 # A gradient that grew by more than rounding between arrival and step was not clipped but replaced or added to: then
@@ -117,6 +117,7 @@ class OptimizerMeter:
     def pending(self) -> list[Tensor]:
         """The tensors still on their devices; ``finish`` wants their values in this order."""
         tables = [table for table in (self._arrived, self._given) if table is not None]
+        self._before = {i: old for i, old in self._before.items() if is_comparable(self.owned[i].parameter, old)}
         ratios = [update_ratio(self.owned[place].parameter, before) for place, before in self._before.items()]
         used = [] if self._used is None else [self._used]
         return [tensor for table in tables for tensor in table.pending] + ratios + used

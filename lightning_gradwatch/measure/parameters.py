@@ -33,9 +33,11 @@ def owned_by(optimizer: Any, index: int, names: Mapping[int, str]) -> list[Owned
     Args:
         optimizer: a torch optimizer.
         index: its place among the fit's optimizers.
-        names: ``id(parameter)`` -> its name; parameters of no module are told by their place.
+        names: ``id(parameter)`` -> its name; parameters of no module are told by their place, and left out where they
+            get no gradient: a layer that was taken out of the model lingers in its optimizer.
     """
-    wanted = [p for group in optimizer.param_groups for p in group["params"] if p.requires_grad]
+    held = [p for group in optimizer.param_groups for p in group["params"] if p.requires_grad]
+    wanted = [p for p in held if id(p) in names or p.grad is not None]
     unique = {id(parameter): parameter for parameter in wanted}.values()
     return [
         Owned(names.get(id(parameter), f"optimizer[{index}].param[{place}]"), parameter, index)

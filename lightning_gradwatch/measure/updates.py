@@ -42,6 +42,12 @@ def _wide(values: Tensor) -> Tensor:
     return values.float() if values.is_floating_point() and values.element_size() < 4 else values
 
 
+def is_comparable(parameter: Tensor, before: Tensor) -> bool:
+    """Whether a parameter is still what ``remember`` copied: layers may grow, or move, inside a step."""
+    now = _followed(parameter)
+    return (now.shape, now.device) == (before.shape, before.device)
+
+
 def _followed(parameter: Tensor) -> Tensor:
     values = parameter.detach()
     stride = math.ceil(values.numel() / FOLLOWED)

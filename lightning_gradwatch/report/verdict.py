@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
-from lightning_gradwatch.records import CauseKind, Finding
+from lightning_gradwatch.records import CauseKind, Finding, Frame
 from lightning_gradwatch.report import words
 from lightning_gradwatch.report.flow import Flow, flow
 
@@ -12,15 +13,23 @@ if TYPE_CHECKING:
     from lightning_gradwatch.report.report import Report
 
 NOTHING = "Nothing was measured: no training step ran under GradWatch."
+NO_GRADIENT = "No gradient was there to judge: none reached a parameter on these steps."
 
 
 def verdict(report: Report) -> str:
     """What a colleague wants to hear first: whether the gradient flows, and if not, the worst that is open."""
     if not report.frames and not report.findings:
         return NOTHING
+    if not report.findings and not any(map(_has_gradient, report.frames)):
+        return NO_GRADIENT
     shown = flow(report.frames[-1:], report.alarms)
     sentence = [_rounded(report) or flow_sentence(shown)] if shown and shown.ledger else []
     return " ".join([_state(report, shown), *sentence, *_aside(report)])
+
+
+def _has_gradient(frame: Frame) -> bool:
+    """False where ``training_step`` gave nothing, or a loss of zero: that is not healthy, only silent."""
+    return any(reading.norm for reading in frame.parameters) or any(led.start > -math.inf for led in frame.ledgers)
 
 
 def _state(report: Report, shown: Flow | None) -> str:
