@@ -183,8 +183,8 @@ def test_exception_under_lightning(build, steps):
 
 
 def test_exception_in_the_forward():
+    watch = strict()
     with pytest.raises(Boom):
-        watch = strict()
         trainer(NAMESPACES[0], [watch]).fit(in_forward(), data())
     assert [frame.step for frame in watch.report.frames] == [0, 1, 2, 3, 4]
 
@@ -209,7 +209,7 @@ def test_exception_in_the_data_and_in_the_user_s_logger():
 
 
 def test_exception_in_on_exception_of_another_callback():
-    """Lightning lets it replace the first one and never tells those after it in the list: the report is whole anyway."""
+    """Lightning never tells those after it in the list: the report is whole anyway."""
 
     def boom(self, trainer, pl_module, exception):
         raise Boom
