@@ -29,7 +29,7 @@ def verdict(report: Report) -> str:
 
 def _has_gradient(frame: Frame) -> bool:
     """False where ``training_step`` gave nothing, or a loss of zero: that is not healthy, only silent."""
-    return any(reading.norm for reading in frame.parameters) or any(led.start > -math.inf for led in frame.ledgers)
+    return any(reading.norm for reading in frame.parameters) or any(led.end > -math.inf for led in frame.ledgers)
 
 
 def _state(report: Report, shown: Flow | None) -> str:

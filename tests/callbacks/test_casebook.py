@@ -68,3 +68,13 @@ def test_damaged_state():
     state["events"] = [{"step": "x"}]
     with pytest.raises(UnreadableRecord, match=r"Event\.step: expected int"):
         Casebook().restore(state)
+
+
+def test_restoring_the_fit_at_hand_thins_nothing():
+    """A learning-rate finder restores the fit that it interrupts."""
+    casebook, _ = taken(*[SICK] * 120)
+    state, steps = casebook.state(), [one.step for one in casebook.frames]
+    assert len(state["frames"]) < len(steps)
+    casebook.take(frame(120, SICK))
+    casebook.restore(state)
+    assert [one.step for one in casebook.frames] == steps

@@ -94,3 +94,12 @@ def test_tiny_is_not_zero():
 )
 def test_silent(frames):
     assert findings(frames) == ()
+
+
+@pytest.mark.parametrize("bias", ["a.bias", "a.bias_orig", "a.bias_hh_l0"])
+def test_a_bias_that_is_idle_or_pruned_beside_fed_weights(bias):
+    assert findings(steps([reading("a.weight_orig"), reading(bias, 0.0)])) == ()
+
+
+def test_a_parameter_without_elements_is_no_dead_path():
+    assert findings(steps([reading("a.weight"), replace(reading("b.weight", 0.0), size=0)])) == ()

@@ -156,7 +156,13 @@ BESIDE = {
         lambda: {"enable_checkpointing": True},
         list(range(8)),
     ),
-    "EarlyStopping after an epoch": (with_validation, stopping(patience=1), validating(), lambda: {"max_epochs": 9}, TWO),
+    "EarlyStopping after an epoch": (
+        with_validation,
+        stopping(patience=1),
+        validating(),
+        lambda: {"max_epochs": 9},
+        TWO,
+    ),
     "EarlyStopping after a validation in the epoch": (
         with_validation,
         stopping(patience=3, check_on_train_epoch_end=False),

@@ -9,18 +9,24 @@ from torch import nn
 
 from tests.callbacks.fits import NAMESPACES, data, trainer
 from tests.fits.loaders import validating
-from tests.fits.modules import loss_of, plain, strict, validated
+from tests.fits.modules import loss_of, plain, returns, strict, validated
 from tests.fits.test_trainers import open_event_files, steps_on_disk
 
 pl = importlib.import_module(NAMESPACES[0])
-BOTH = ("on_fit_start on_train_start on_train_epoch_start on_train_batch_start on_before_zero_grad on_before_backward "
-        "on_after_backward on_before_optimizer_step on_train_batch_end on_validation_start on_validation_epoch_start "
-        "on_validation_batch_start on_validation_batch_end on_validation_epoch_end on_validation_end "
-        "on_train_epoch_end on_train_end on_fit_end setup teardown").split()  # fmt: skip
-OF_MODULE = [*BOTH, *("configure_model configure_optimizers configure_callbacks prepare_data backward optimizer_step "
-        "optimizer_zero_grad configure_gradient_clipping lr_scheduler_step training_step validation_step "
-        "on_before_batch_transfer transfer_batch_to_device on_after_batch_transfer").split()]  # fmt: skip
-OF_CALLBACK = [*BOTH, "on_sanity_check_start", "on_sanity_check_end"]
+BOTH = (
+    *("setup", "on_fit_start", "on_train_start", "on_train_epoch_start", "on_train_batch_start"),
+    *("on_before_zero_grad", "on_before_backward", "on_after_backward", "on_before_optimizer_step"),
+    *("on_train_batch_end", "on_validation_start", "on_validation_epoch_start", "on_validation_batch_start"),
+    *("on_validation_batch_end", "on_validation_epoch_end", "on_validation_end", "on_train_epoch_end"),
+    *("on_train_end", "on_fit_end", "teardown"),
+)
+OF_MODULE = (
+    *BOTH,
+    *("configure_model", "configure_optimizers", "configure_callbacks", "prepare_data", "training_step", "backward"),
+    *("optimizer_step", "optimizer_zero_grad", "configure_gradient_clipping", "lr_scheduler_step", "validation_step"),
+    *("on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer"),
+)
+OF_CALLBACK = (*BOTH, "on_sanity_check_start", "on_sanity_check_end")
 
 
 class Boom(Exception):
@@ -95,7 +101,9 @@ def nothing_left_behind(runner, fitted, watch):
         assert not optimizer._optimizer_step_post_hooks
         assert [group["lr"] for group in optimizer.param_groups] == [0.01]
     for module in fitted.modules():
-        assert not (module._forward_hooks or module._forward_pre_hooks or module._backward_hooks)
+        assert not (module._forward_hooks)
+        assert not (module._forward_pre_hooks)
+        assert not (module._backward_hooks)
     assert not any(parameter._backward_hooks for parameter in fitted.parameters())
     assert "_live" not in vars(watch) or watch._live is None
     assert not open_event_files()
@@ -130,14 +138,11 @@ class Bursts(torch.autograd.Function):
 
 def in_backward():
     tick = bomb()
-    step = (
-        lambda m: (
-            lambda batch, batch_idx: nn.functional.cross_entropy(  # noqa: E731
-                m.net[4:](Bursts.apply(m.net[:4](batch[0]), tick)), batch[1]
-            )
-        )
-    )
-    return plain(training_step=step)
+
+    def loss(m, batch):
+        return nn.functional.cross_entropy(m.net[4:](Bursts.apply(m.net[:4](batch[0]), tick)), batch[1])
+
+    return returns(loss)()
 
 
 def in_forward():

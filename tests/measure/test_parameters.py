@@ -83,6 +83,7 @@ def test_owned_parameters():
     model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
     model[0].bias.requires_grad_(False)
     stray = nn.Parameter(torch.ones(1))
+    stray.grad = torch.ones(1)
     optimizer = torch.optim.SGD([{"params": list(model.parameters())}, {"params": [stray]}], lr=0.1)
     names = {id(p): n for n, p in model.named_parameters()}
     assert [o.name for o in owned_by(optimizer, 1, names)] == [
@@ -91,3 +92,10 @@ def test_owned_parameters():
         "1.bias",
         "optimizer[1].param[3]",
     ]
+
+
+def test_what_was_taken_out_of_the_model_is_left_out_unless_it_gets_a_gradient():
+    inside, orphan, foreign = (nn.Parameter(torch.ones(2)) for _ in range(3))
+    foreign.grad = torch.ones(2)
+    owned = owned_by(torch.optim.SGD([inside, orphan, foreign], 0.1), 0, {id(inside): "inside"})
+    assert [own.name for own in owned] == ["inside", "optimizer[0].param[1]"]

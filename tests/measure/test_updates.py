@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from lightning_gradwatch.measure import updates
-from lightning_gradwatch.measure.updates import remember, update_ratio
+from lightning_gradwatch.measure.updates import is_comparable, remember, update_ratio
 from tests.reference import twins
 
 
@@ -44,3 +44,13 @@ def test_large_parameters_are_followed_on_a_part(monkeypatch):
 
 def test_empty_parameter():
     assert ratio(torch.zeros(0), torch.zeros(0)) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("after", "comparable"),
+    [(torch.ones(3, 2), True), (torch.ones(3, 4), False), (torch.ones(3, 2, device="meta"), False)],
+    ids=["the same", "grown", "moved"],
+)
+def test_comparable_is_what_has_kept_its_shape_and_place(after, comparable):
+    [kept] = remember([torch.ones(3, 2)])
+    assert is_comparable(after, kept) == comparable

@@ -5,11 +5,13 @@ import pytest
 
 from lightning_gradwatch.records import Kind, Severity
 from lightning_gradwatch.report import Report
-from lightning_gradwatch.report.verdict import NOTHING, measured, name_of, total_layers, verdict
+from lightning_gradwatch.report.verdict import NO_GRADIENT, NOTHING, measured, name_of, total_layers, verdict
 from tests.report.samples import frame, healthy, ledger, sick, vanishing
 
 REMARK = vanishing(["net.0"], severity=Severity.INFO)
 GONE = vanishing(["net.0"], resolved=True, resolved_step=2)
+UNROLLED = frame(0, names=["a"])
+SILENT = frame(0, dataclasses.replace(ledger(["a", "b"]), end=-math.inf), names=["a"], norm=0.0)
 STARVED = frame(0, ledger(["a", "b"], activation=-5.0))
 
 VERDICTS = {
@@ -36,7 +38,9 @@ VERDICTS = {
         "VANISHING gradient (critical) since step 0.",
     ),
     "no frame since": (Report(findings=(GONE,)), "No alarm, but nothing was measured. 1 finding came and went."),
-    "frames without flow": (Report(frames=(frame(0),)), "Healthy: nothing is wrong now."),
+    "frames without flow": (Report(frames=(UNROLLED,)), "Healthy: nothing is wrong now."),
+    "frames without any gradient": (Report(frames=(frame(0),)), NO_GRADIENT),
+    "a gradient of zero": (Report(frames=(SILENT,)), NO_GRADIENT),
 }
 
 
