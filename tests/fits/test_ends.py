@@ -59,9 +59,10 @@ def armed(hook, base=None):
         tick()
         return (own or functools.partial(getattr(super(kind, self), hook)))(*args, **kwargs)
 
-    if hook.endswith("ing_step") or hook == "validation_step":  # Lightning reads the names of a step's arguments
-        method = lambda self, batch, batch_idx: (tick(), own(batch, batch_idx))[1]  # noqa: E731
-    kind = type("Armed", (type(fitted),), {hook: method})
+    def step(self, batch, batch_idx):  # Lightning reads the names of a step's arguments
+        return method(self, batch, batch_idx)
+
+    kind = type("Armed", (type(fitted),), {hook: step if hook in ("training_step", "validation_step") else method})
     fitted.__class__ = kind
     return fitted
 
@@ -105,7 +106,7 @@ def nothing_left_behind(runner, fitted, watch):
         assert not (module._forward_pre_hooks)
         assert not (module._backward_hooks)
     assert not any(parameter._backward_hooks for parameter in fitted.parameters())
-    assert "_live" not in vars(watch) or watch._live is None
+    assert watch._watch.live is None
     assert not open_event_files()
 
 
