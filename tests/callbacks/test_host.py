@@ -52,7 +52,7 @@ def test_idle_is_a_batch_without_a_step_once_there_were_some(namespace):
 
 def test_the_end_is_seen_as_far_as_it_is_known():
     assert spied(NAMESPACES[0], lambda host, i: host.may_end_here) == [*[False] * 7, True]
-    ends = spied(NAMESPACES[0], lambda host, i: (host.may_end_here, host.ends_epoch), max_epochs=2)
+    ends = spied(NAMESPACES[0], lambda host, i: (host.may_end_here, host.checks_here), max_epochs=2)
     assert ends[7] == (False, True)
 
 
