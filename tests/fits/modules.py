@@ -90,3 +90,16 @@ def _counts(warned):
     message = str(warned.message)
     own = "exists and is not empty" in message or message.endswith("If this was on purpose, ignore this warning...")
     return not (own or issubclass(warned.category, ResourceWarning))
+
+
+def nothing_to_say(build):
+    """Measured on all steps, bit for bit the same fit, and neither finding nor note."""
+
+    def outcome(callbacks):
+        torch.manual_seed(0)
+        return fit(build(), callbacks, max_epochs=2)
+
+    plainly, watch = outcome([]), strict()
+    assert outcome([watch]) == plainly
+    assert len(watch.report.frames) == 16
+    assert (watch.report.findings, watch.report.notes) == ((), ())
