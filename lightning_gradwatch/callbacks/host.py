@@ -28,71 +28,90 @@ class Host(Protocol):
     @property
     def model(self) -> Any:
         """The network, whose ``named_parameters`` and ``named_modules`` name everything."""
+        ...
 
     @property
     def step(self) -> int:
         """The x axis of the user's own loss curve; the same for all moments of one real step."""
+        ...
 
     @property
     def global_step(self) -> int:
         """How many optimizer steps there were, as the host counts them."""
+        ...
 
     @property
     def epoch(self) -> int:
         """The running epoch."""
+        ...
 
     @property
     def optimizers(self) -> list[Any]:
         """The torch optimizers."""
+        ...
 
     @property
     def by_hand(self) -> bool:
         """Whether the user calls backward and step: several losses, several steps, clipping whenever it pleases."""
+        ...
 
     @property
     def has_scaler(self) -> bool:
         """Whether an AMP gradient scaler may skip steps."""
+        ...
 
     @property
     def loss_scale(self) -> float:
         """What the scaler multiplies losses by now; 1 without one.  Waits for the device."""
+        ...
 
     @property
     def completes_window(self) -> bool:
         """Whether the batch at hand is the last of its accumulation window, after which the optimizer steps."""
+        ...
 
     @property
     def may_end_here(self) -> bool:
         """Whether the fit is known to end with the batch at hand."""
+        ...
 
     @property
     def checks_here(self) -> bool:
         """Whether a validation or the end of the epoch follows the batch at hand: early stopping looks there."""
+        ...
 
     @property
     def idle(self) -> bool:
         """Whether the batch at hand made no optimizer step although others do: the user accumulates by hand."""
+        ...
 
     def begins_batch(self) -> None:
         """A batch starts."""
+        ...
 
     def window(self, batch: int) -> tuple[int, int]:
         """How many micro-batches the gradient of this batch holds, and how many its loss was divided by."""
+        ...
 
     def backward(self, loss: Any) -> Backward | None:
         """What the backward of this loss is; None: it has no graph."""
+        ...
 
     def gradient_scale(self, optimizer: Any) -> float:
         """What to divide this optimizer's gradients by, right before it steps, to get the true ones."""
+        ...
 
     def any_rank(self, decision: bool) -> bool:
         """Whether any rank decided so: every rank must ask on the same steps."""
+        ...
 
     def publish(self, values: Mapping[str, float]) -> None:
         """Let others monitor these values."""
+        ...
 
     def stop(self) -> None:
         """End the fit."""
+        ...
 
 
 class TrainerHost:
