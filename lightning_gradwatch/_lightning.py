@@ -109,11 +109,13 @@ def loss_node(trainer: Any, module: Any, loss: Any) -> Any | None:
     Lightning hands over ``loss / accumulate_grad_batches`` (always, also by 1, except in manual optimisation) and AMP
     multiplies that by the loss scale.
     """
-    node = loss.grad_fn
+    node, output = loss.grad_fn, loss.output_nr
     if node is not None and _scaler(trainer) is not None and node.name().startswith("MulBackward"):
-        node = node.next_functions[0][0]
+        node, output = node.next_functions[0]
     if node is not None and module.automatic_optimization and node.name().startswith("DivBackward"):
-        node = node.next_functions[0][0]
+        node, output = node.next_functions[0]
+    if node is not None and "DDPSink" in node.name():  # DDP ties everything that training_step returns together
+        node = node.next_functions[output][0]
     return node
 
 
@@ -242,3 +244,42 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
+
+
+# --- ranks: who trains together ---------------------------------------------------------------------------------------
+
+
+def ranks(trainer: Any) -> dict[str, Any]:
+    """How many processes train together, on how many different losses, and on which device their messages lie.
+
+    Tensor-parallel ranks work on one loss together; all others have one each.  Processes that have no process group of
+    torch's to talk in (XLA) are told as if each were alone.
+    """
+    strategy = trainer.strategy
+    if trainer.world_size == 1:
+        return {"size": 1}
+    sampler = getattr(strategy, "distributed_sampler_kwargs", None) or {}
+    known = processes(strategy.root_device, sampler.get("num_replicas"))
+    return {**known, "mute": known["size"] == 1}
+
+
+def processes(device: Any, losses: int | None = None) -> dict[str, Any]:
+    """``ranks`` of the processes that torch.distributed knows, with a loss each unless told otherwise."""
+    from torch import distributed
+
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return {"size": 1}
+    return {"size": distributed.get_world_size(), "losses": losses, "device": device}
+
+
+def engine(trainer: Any, module: Any) -> Any:
+    """What the strategy made of the module: a wrapper of FSDP or DDP, DeepSpeed's engine, or the module itself."""
+    made = getattr(trainer.strategy, "model", None)
+    return module if made is None else made
+
+
+def engine_norm(engine: Any) -> float | None:
+    """The norm of the whole gradient of the last step, of an engine that keeps the gradients to itself (DeepSpeed)."""
+    ask: Any = getattr(engine, "get_global_grad_norm", None)
+    norm = None if ask is None else ask()
+    return None if norm is None else float(norm)

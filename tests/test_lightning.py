@@ -124,6 +124,47 @@ def test_ranks_decide_together():
     assert not _lightning.any_rank(types.SimpleNamespace(world_size=2, strategy=strategy), True)
 
 
+def fake_trainer(world_size=1, **strategy):
+    return types.SimpleNamespace(world_size=world_size, strategy=types.SimpleNamespace(root_device="cpu", **strategy))
+
+
+def test_ranks_are_those_of_torch_distributed(monkeypatch):
+    assert _lightning.ranks(fake_trainer()) == {"size": 1}
+    assert _lightning.ranks(fake_trainer(8)) == {"size": 1, "mute": True}
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 8)
+    assert _lightning.ranks(fake_trainer(8)) == {"size": 8, "losses": None, "device": "cpu", "mute": False}
+    known = _lightning.ranks(fake_trainer(8, distributed_sampler_kwargs={"num_replicas": 4, "rank": 1}))
+    assert known["losses"] == 4
+
+
+def test_an_engine_is_asked_for_its_norm_only_if_it_can_tell():
+    engine = types.SimpleNamespace(get_global_grad_norm=lambda: torch.tensor(3.0))
+    assert _lightning.engine(fake_trainer(model=engine), "module") is engine
+    assert _lightning.engine(fake_trainer(model=None), "module") == "module"
+    assert _lightning.engine_norm(engine) == 3.0
+    assert _lightning.engine_norm(types.SimpleNamespace(get_global_grad_norm=lambda: None)) is None
+    assert _lightning.engine_norm(torch.nn.Linear(1, 1)) is None
+
+
+def test_the_loss_is_found_behind_what_ddp_ties_together():
+    class _DDPSink(torch.autograd.Function):
+        @staticmethod
+        def forward(context, *tensors):
+            return tuple(tensor.clone() for tensor in tensors)
+
+        @staticmethod
+        def backward(context, *gradients):
+            return gradients
+
+    weight = torch.ones(2, requires_grad=True)
+    other, loss = weight.exp(), weight.sigmoid().sum()
+    _, tied = _DDPSink.apply(other, loss)
+    module = types.SimpleNamespace(automatic_optimization=True)
+    trainer = types.SimpleNamespace(strategy=None)
+    assert _lightning.loss_node(trainer, module, tied / 1) is loss.grad_fn
+
+
 def test_versions_name_what_was_running():
     assert {"torch", "pytorch-lightning"} <= set(_lightning.versions())
 

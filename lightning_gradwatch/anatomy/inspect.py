@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules import batchnorm, conv, instancenorm
 from torch.nn.parameter import UninitializedParameter
 
+from lightning_gradwatch.anatomy.sharding import is_sliced, local, plain_name, plain_type
 from lightning_gradwatch.records import Anatomy, Layer
 
 # The spread of a weight is known well enough from so many of its elements.
@@ -28,23 +29,31 @@ def parameter_names(model: nn.Module) -> dict[int, str]:
     """``id(parameter)`` -> its name; a shared parameter has its first name."""
     names: dict[int, str] = {}
     for name, parameter in model.named_parameters(remove_duplicate=False):
-        names.setdefault(id(parameter), name)
+        names.setdefault(id(parameter), plain_name(name))
     return names
 
 
-def inspect_model(model: nn.Module) -> Anatomy:
+def inspect_model(model: nn.Module, flat: Mapping[int, tuple[int, int]] | None = None) -> Anatomy:
     """The layers of a model in order of registration, and its activation modules.
+
+    Args:
+        model: the network.
+        flat: what ``flat_slices`` says of it: parameters whose shape is not to be seen.
 
     Example:
         >>> anatomy = inspect_model(nn.Sequential(nn.Linear(4, 3), nn.Tanh()))
         >>> anatomy.layers[0].type, anatomy.layers[0].fan_in, anatomy.activations
         ('Linear', 4, (('1', 'Tanh'),))
     """
-    modules = [(name, module) for name, module in model.named_modules() if name]
+    modules = [(plain_name(name), module) for name, module in model.named_modules() if name]
     owners = [(name, module) for name, module in modules if _own(module)]
-    spreads = _spreads([_weight(module) for _, module in owners])
-    layers = (_layer(name, module, std) for (name, module), std in zip(owners, spreads, strict=True))
-    activations = ((name, type(module).__name__) for name, module in modules if is_activation(module))
+    sizes = {place: size for place, (_, size) in (flat or {}).items()}
+    weights = [None if id(weight := _weight(module)) in sizes else weight for _, module in owners]
+    layers = (
+        _layer(name, module, weight, std, sizes)
+        for (name, module), weight, std in zip(owners, weights, _spreads(weights), strict=True)
+    )
+    activations = ((name, plain_type(module).__name__) for name, module in modules if is_activation(module))
     return Anatomy(layers=tuple(layers), activations=tuple(activations))
 
 
@@ -67,14 +76,15 @@ def _weight(module: nn.Module) -> Tensor | None:
     return None
 
 
-def _layer(name: str, module: nn.Module, weight_std: float | None) -> Layer:
-    weight = _weight(module)
+def _layer(
+    name: str, module: nn.Module, weight: Tensor | None, weight_std: float | None, sizes: Mapping[int, int]
+) -> Layer:
     fan_in, fan_out = _fans(weight, module) if weight is not None and weight.dim() > 1 else (None, None)
     return Layer(
         name=name,
-        type=type(module).__name__,
+        type=plain_type(module).__name__,
         family=next((family for family, types in _FAMILIES if isinstance(module, types)), "other"),
-        parameters=sum(p.numel() for p in _own(module)),
+        parameters=sum(sizes.get(id(p), p.numel()) for p in _own(module)),
         trainable=any(p.requires_grad for p in _own(module)),
         fan_in=fan_in,
         fan_out=fan_out,
@@ -106,5 +116,7 @@ def _spreads(weights: Iterable[Tensor | None]) -> list[float | None]:
 def _std(weight: Tensor | None) -> Tensor | None:
     if weight is None or weight.numel() < 2 or not weight.is_floating_point():
         return None
-    values = weight.detach().reshape(-1)
+    if is_sliced(weight):  # one rank's slice; the whole could only be had by talking to the others
+        return None
+    values = local(weight).reshape(-1)
     return values[:: math.ceil(values.numel() / _ENOUGH)].float().std()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from lightning_gradwatch.callbacks.casebook import Casebook
@@ -22,13 +23,17 @@ class Actor:
     policy: Policy
     rates: RateScale
 
-    def act(self, host: Host, casebook: Casebook, step: int) -> Event | None:
+    def act(self, host: Host, casebook: Casebook, step: int, agree: Callable[[bool], bool]) -> Event | None:
         """Do what the policy wants done now, on all ranks alike; what was done.
 
-        A collective where there are several ranks: all of them come here on the same steps.
+        Args:
+            host: who trains.
+            casebook: what is known of the fit.
+            step: the step at hand.
+            agree: whether any rank decided so; all of them come here on the same steps.
         """
         wanted = self.policy.action(step, casebook.judge.findings, casebook.events)
-        if not host.any_rank(wanted is not None):
+        if not agree(wanted is not None):
             return None
         event = self._stop(host, wanted, step) if self.policy.on_vanishing == "stop" else self._decay(wanted, step)
         if event is not None:

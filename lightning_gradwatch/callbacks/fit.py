@@ -7,14 +7,23 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from lightning_gradwatch import _lightning
-from lightning_gradwatch.anatomy import parameter_names
+from lightning_gradwatch.anatomy import flat_slices, gathered_names, parameter_names
 from lightning_gradwatch.callbacks import notes
 from lightning_gradwatch.callbacks.host import Host
 from lightning_gradwatch.callbacks.skips import Skips
 from lightning_gradwatch.measure.parameters import owned_by
+from lightning_gradwatch.measure.ranks import Ranks, Trouble
 from lightning_gradwatch.measure.schedule import Schedule
 from lightning_gradwatch.measure.step import MOST_LEDGERS, Reading, StepMeter
 from lightning_gradwatch.records import Frame
+
+_TROUBLES = {
+    Trouble.ABSENT: notes.ABSENT,
+    Trouble.INCOMPLETE: notes.INCOMPLETE,
+    Trouble.DIFFERENT: notes.DIFFERENT,
+    Trouble.TOO_LONG: notes.TOO_LONG,
+    Trouble.MUTE: notes.MUTE,
+}
 
 
 class Listener(Protocol):
@@ -39,6 +48,7 @@ class LiveFit:
     def __init__(self, host: Host, sampled: int = -1, skipped: int = 0) -> None:
         self.host = host
         self.sampled = self._earlier = sampled  # the last step that was chosen to be measured, and the one before
+        self.ranks = Ranks(**host.ranks, parameters=sum(1 for _ in host.model.parameters()))
         self.skips = Skips(host, skipped)
         self.remarks: list[str] = []  # what a user should know about how the last frame was measured
         self._owed = False  # whether the last chosen batch made no step, so that the next one is measured instead
@@ -58,6 +68,7 @@ class LiveFit:
         if not chosen or not (self._owed or schedule.due(step) or self._may_be_last(step, schedule)):
             return False
         self._earlier, self.sampled = self.sampled, step
+        self.ranks.expect()
         return True
 
     def retract(self) -> None:
@@ -78,7 +89,8 @@ class LiveFit:
     def begin(self, listener: Listener) -> None:
         """Measure the batch that starts now."""
         # Names afresh: parameters come and go during a fit (unfreezing, lazy modules, swaps).
-        self._meter = StepMeter(parameter_names(self.host.model))
+        self._meter = StepMeter(parameter_names(self.host.model), self.ranks)
+        self._flat = flat_slices(self.host.engine, self.ranks.size)
         self._global_step = self.host.global_step
         optimizers = self.host.optimizers
         self._rates = tuple(
@@ -100,6 +112,7 @@ class LiveFit:
         """A backward of this batch is about to start."""
         backward = None if self._meter is None else self.host.backward(loss)
         if self._meter is not None and backward is not None:
+            self._meter.names = {**self._meter.names, **gathered_names(self.host.model, self._meter.names)}
             self._meter.backward_begins(backward.root, backward.loss, backward.scale, again=self.host.by_hand)
 
     def backward_ends(self) -> None:
@@ -109,7 +122,7 @@ class LiveFit:
         self._meter.backward_ends()
         if self.host.by_hand or self.host.has_scaler:
             for index, optimizer in enumerate(self.host.optimizers):
-                owned = owned_by(optimizer, index, self._meter.names)
+                owned = owned_by(optimizer, index, self._meter.names, self.ranks.size, self._flat)
                 self._meter.optimizer(index).arrives(owned, self.host.loss_scale)
 
     def optimizer_begins(self, optimizer: Any) -> None:
@@ -119,7 +132,9 @@ class LiveFit:
         meter, index = self._meter, self._index(raw)
         if meter is not None:
             scale = self.host.gradient_scale(optimizer)
-            meter.optimizer(index).begins(lambda: owned_by(raw, index, meter.names), scale, meter.backwards)
+            meter.optimizer(index).begins(
+                lambda: owned_by(raw, index, meter.names, self.ranks.size, self._flat), scale, meter.backwards
+            )
 
     def optimizer_made(self, optimizer: Any) -> None:
         """This optimizer has stepped."""
@@ -137,9 +152,11 @@ class LiveFit:
             raise RuntimeError("a step is finished that was never begun")
         skipped = self.skips.settle()
         reading = meter.finish()
-        if not reading.optimizers:
+        if not reading.stepped:
             return None
         self.remarks = self._remarks(reading, meter.backwards)
+        if reading.is_kept_elsewhere:
+            reading = reading.of_an_engine(_lightning.engine_norm(self.host.engine))
         overflowed = self.host.has_scaler and _overflowed(reading)
         if overflowed and all(one.stepped for one in reading.optimizers):  # fused: skipped inside the kernel
             skipped = self.skips.count = skipped + 1
@@ -162,9 +179,22 @@ class LiveFit:
             optimizers=reading.optimizers,
         )
 
+    def agree(self, decision: bool) -> bool:
+        """Whether any rank decided so; all ranks ask on the same steps, also where a watch has failed."""
+        if self.ranks.size > 1:
+            return self.ranks.any(decision)
+        return self.host.any_rank(decision)  # a strategy with a way of its own to talk
+
     def _remarks(self, reading: Reading, backwards: int) -> list[str]:
-        said = [notes.OPAQUE] if any(ledger.opaque for ledger in reading.ledgers) else []
-        if not reading.ledgers and any(parameter.norm for parameter in reading.parameters):
+        said = [_TROUBLES[trouble] for trouble in self.ranks.troubles]
+        if reading.is_kept_elsewhere:
+            said.append(notes.kept_elsewhere(_lightning.engine_norm(self.host.engine) is not None))
+        if self._flat and backwards and not reading.ledgers:
+            said.append(notes.FLAT)
+        if reading.hidden:
+            said.append(notes.partial(reading.hidden[0], len(reading.hidden)))
+        said += [notes.OPAQUE] if any(ledger.opaque for ledger in reading.ledgers) else []
+        if not said and not reading.ledgers and any(parameter.norm for parameter in reading.parameters):
             said.append(notes.BLIND)
         if backwards > MOST_LEDGERS:
             said.append(notes.CROWDED)

@@ -89,6 +89,14 @@ class Host(Protocol):
         """A batch starts."""
         ...
 
+    @property
+    def engine(self) -> Any:
+        """What the strategy made of the model: its wrapper around it, or the model itself."""
+
+    @property
+    def ranks(self) -> dict[str, Any]:
+        """How many processes train together: ``size``, ``losses`` and ``device`` of ``measure.ranks.Ranks``."""
+
     def window(self, batch: int) -> tuple[int, int]:
         """How many micro-batches the gradient of this batch holds, and how many its loss was divided by."""
         ...
@@ -189,6 +197,16 @@ class TrainerHost:
         Where it never moves (steps of raw torch optimizers are not counted) nothing can be said.
         """
         return self.by_hand and 0 < self.global_step == self._begun_at
+
+    @property
+    def engine(self) -> Any:
+        """``trainer.strategy.model``."""
+        return _lightning.engine(self._trainer, self.model)
+
+    @property
+    def ranks(self) -> dict[str, Any]:
+        """What the strategy says."""
+        return _lightning.ranks(self._trainer)
 
     def window(self, batch: int) -> tuple[int, int]:
         """Lightning counts micro-batches from the beginning of the epoch."""

@@ -81,6 +81,17 @@ class LoopHost:
         """1 once the scaler has unscaled them."""
         return _lightning.scale_left(self._scaler, optimizer)
 
+    @property
+    def engine(self) -> Any:
+        """What was handed over is told by its parameters alone."""
+        return self.model
+
+    @property
+    def ranks(self) -> dict[str, Any]:
+        """The processes of torch.distributed, each with a loss of its own; all of them must watch."""
+        parameter = next(iter(self.model.parameters()), None)
+        return _lightning.processes("cpu" if parameter is None else parameter.device)
+
     def any_rank(self, decision: bool) -> bool:
         """A collective where there are several ranks."""
         return _lightning.any_process(decision, next(self.model.parameters()).device)

@@ -18,12 +18,46 @@ BLIND = "no backward of this step went through Lightning (loss.backward() called
 CROWDED = "more than 8 backwards in one step: the ledgers of the first 8 are kept"
 """Nothing is wrong.  Which losses these are is told by their names: ``loss``, ``loss[1]``, ... in order."""
 
+ABSENT = "the watch of another rank has switched itself off: numbers are those of the ranks that are left"
+"""Look for what rank failed and why among the notes of its own console; the fit itself is not touched."""
+
+INCOMPLETE = "the watch of another rank has switched itself off, and its slices of the parameters are not measured"
+"""Look for what rank failed and why among the notes of its own console; the fit itself is not touched."""
+
+DIFFERENT = "the ranks ran different graphs (conditional computation?): there is no ledger for such a step"
+"""Nothing is wrong.  The parameters' gradients, which all ranks share, are measured as ever."""
+
+TOO_LONG = "a graph this long is more than the ranks exchange in one go: there is no ledger for it"
+"""Nothing is wrong.  Fit once in one process to see the ledger."""
+
+
+MUTE = "this strategy has no torch.distributed group to share numbers in: they are those of this process alone"
+"""Fit on one process for true numbers.  XLA is such a strategy: not supported here."""
+
+FLAT = "the graph names no parameters, as FullyShardedDataParallel (FSDP1) flattens them: there is no ledger"
+"""The parameters' gradients are measured.  ``fully_shard`` (FSDP2, ModelParallelStrategy) shows the ledger too."""
+
 
 def clips_scaled(scale: float) -> str:
     """Divide the gradients by ``trainer.scaler.get_scale()`` before clipping, or multiply the clip value by it."""
     return (
         f"gradients are clipped while they are still multiplied by the loss scale ({scale:g}): what is left of them is "
         "the clip value divided by that scale, which looks like vanishing; unscale them first"
+    )
+
+
+def kept_elsewhere(is_norm_known: bool) -> str:
+    """Nothing is wrong.  The ledger is read from the graph all the same; single parameters are missing."""
+    whole = "only the norm of the whole gradient is known" if is_norm_known else "gradient sizes are not supported here"
+    return f"no parameter has a gradient when the optimizer steps, as the strategy's engine keeps them: {whole}"
+
+
+def partial(name: str, count: int) -> str:
+    """Nothing is wrong.  Their updates are right; torch forms those sums inside the optimizer's step."""
+    others = f" and of {count - 1} more" if count > 1 else ""
+    return (
+        f"the gradient of {name}{others} is a sum that the tensor-parallel ranks have not formed when the optimizer "
+        "steps (SequenceParallel): it is not measured"
     )
 
 

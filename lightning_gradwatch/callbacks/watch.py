@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from lightning_gradwatch.anatomy import inspect_model
+from lightning_gradwatch.anatomy import flat_slices, inspect_model
 from lightning_gradwatch.callbacks import console, notes
 from lightning_gradwatch.callbacks.acting import Actor
 from lightning_gradwatch.callbacks.casebook import Casebook
@@ -75,7 +75,7 @@ class Watch:
 
     @guarded
     def _open(self, host: Host, loggers: Callable[[], Sequence[Any]], here: bool) -> None:
-        self.casebook.anatomy = inspect_model(host.model)
+        self.casebook.anatomy = inspect_model(host.model, flat_slices(host.engine, 1))
         self.teller = self._make_teller(loggers, here)
         if self.settings.on_vanishing == "decay_lr":
             self.actor.rates.attach(host.optimizers)
@@ -132,11 +132,14 @@ class Watch:
             return
         self._chosen = False
         self.live.settle()
-        self._judge(batch)
+        try:
+            self._judge(batch)
+        finally:
+            self.live.ranks.settle()
         self._publish(self.casebook.frames[-1:])
         # Outside the guard: ranks decide together, and one that is missing, its watch off, would hang the others.
         if self.settings.policy.acts:
-            self._tell(self.actor.act(self.live.host, self.casebook, self.live.sampled))
+            self._tell(self.actor.act(self.live.host, self.casebook, self.live.sampled, self.live.agree))
 
     @guarded
     def _judge(self, batch: int) -> None:

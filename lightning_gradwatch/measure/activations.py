@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lightning_gradwatch.anatomy.sharding import local
+
 # Mean slopes need no more elements than this (they are then within about half a percent); a larger activation is read
 # with a stride.
 _ENOUGH = 1 << 15
@@ -29,7 +31,7 @@ def saved(node: Any, attribute: str) -> Tensor | None:
         value = getattr(node, "_saved_" + attribute)
     except RuntimeError:  # freed, or changed in place since
         return None
-    return value.detach() if isinstance(value, Tensor) else None
+    return local(value) if isinstance(value, Tensor) else None
 
 
 def slope_ratio(name: str, node: Any) -> Tensor | None:

@@ -15,11 +15,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lightning_gradwatch.anatomy.sharding import activation_copies, is_partial, local, plain_copies
 from lightning_gradwatch.measure import activations
 from lightning_gradwatch.measure.formats import dtype_name, formats_in
 from lightning_gradwatch.measure.graph import Graph, Node, deepest, trunk, walk
 from lightning_gradwatch.measure.norms import joint_l2
 from lightning_gradwatch.measure.operations import family, operation
+from lightning_gradwatch.measure.ranks import Share
 from lightning_gradwatch.measure.segments import Cut, adopt, cut, module_of
 from lightning_gradwatch.records import Ledger, Segment
 from lightning_gradwatch.records.formats import narrowest
@@ -28,14 +30,27 @@ from lightning_gradwatch.records.formats import narrowest
 class OpenLedger:
     """A ledger between the forward and the backward pass: hooks on the trunk's nodes, one number each."""
 
-    def __init__(self, name: str, target: str, cuts: list[Cut], end: Node, *, scale: float, opaque: bool) -> None:
+    def __init__(
+        self,
+        name: str,
+        target: str,
+        cuts: list[Cut],
+        end: Node,
+        copies: list[int],
+        *,
+        ranks: int,
+        scale: float,
+        opaque: bool,
+    ) -> None:
         self.name, self.target, self._scale, self._opaque = name, target, scale, opaque
-        self._cuts = cuts
+        self._cuts, self._ranks = cuts, ranks
         self._slopes = [_mean(activations.slope_ratio, piece) for piece in cuts]
         self._dead = [_mean(activations.dead_share, piece) for piece in cuts]
         nodes = [piece.first for piece in cuts] + [end]
         self._entries: list[tuple[str, int]] = [("", 0)] * len(nodes)  # number format and elements of what enters
         self._norms: list[Tensor | None] = [None] * len(nodes)
+        self._single = [False] * len(nodes)  # whether it is the gradient of the one number that is the loss
+        self._copies = copies  # for each of them on how many ranks of one data-parallel group the same part lies
         self.error: Exception | None = None
         self._handles = [node.register_prehook(self._reader(i)) for i, node in enumerate(nodes)]
         for piece in cuts:  # a node keeps the graph and all its activations alive
@@ -47,9 +62,11 @@ class OpenLedger:
                 return
             try:
                 present = [g for g in gradients if g is not None]
-                if present:
+                if present and not any(map(is_partial, present)):
                     self._norms[index] = joint_l2(present)
-                    self._entries[index] = (dtype_name(present[0].dtype), sum(g.numel() for g in present))
+                    self._entries[index] = (dtype_name(present[0].dtype), sum(local(g).numel() for g in present))
+                    self._copies[index] = activation_copies(present[0], self._copies[index])
+                    self._single[index] = all(gradient.dim() == 0 for gradient in present)
             except Exception as error:  # would otherwise surface in the middle of the user's backward
                 self.error = error
 
@@ -65,6 +82,29 @@ class OpenLedger:
         """The 0-d tensors still on their device; ``finish`` wants their values in this order."""
         readings = [*self._norms, *self._slopes, *self._dead]
         return [reading for reading in readings if reading is not None]
+
+    def shares(self) -> list[Share]:
+        """``pending``, with how the ranks' numbers make the whole."""
+        norms = zip(self._norms, self._copies, self._single, strict=True)
+        return [
+            *(
+                # Every rank has a loss of its own, and one process has one: their gradients do not add up.
+                Share(norm, roots=1) if is_single else Share(norm, roots=1, copies=(copies,), mean=True)
+                for norm, copies, is_single in norms
+                if norm is not None
+            ),
+            *(Share(reading) for reading in (*self._slopes, *self._dead) if reading is not None),
+        ]
+
+    def structure(self) -> object:
+        """What ranks must have in common for their numbers to be of one ledger."""
+        read = [[reading is None for reading in part] for part in (self._norms, self._slopes, self._dead)]
+        return self.name, self.target, self._opaque, [(piece.label, piece.modules) for piece in self._cuts], read
+
+    def _size(self, index: int) -> int:
+        """How many elements that gradient has on all ranks together."""
+        size = self._entries[index][1]
+        return size if self._single[index] else size * self._ranks // self._copies[index]
 
     def finish(self, values: Sequence[float]) -> Ledger | None:
         """The record; None when the backward did not pass the whole trunk (it raised, or was cut short)."""
@@ -90,7 +130,7 @@ class OpenLedger:
                 dead=dead[i],
                 reused=piece.reused,
                 dtype=narrowest([*piece.formats, self._entries[i][0], self._entries[i + 1][0]]),
-                size=self._entries[i][1],
+                size=self._size(i),
             )
             for i, piece in enumerate(self._cuts)
         )
@@ -107,7 +147,14 @@ class OpenLedger:
 
 
 def open_ledger(
-    root: Node, names: Mapping[int, str], name: str = "loss", target: str | None = None, scale: float = 1.0
+    root: Node,
+    names: Mapping[int, str],
+    name: str = "loss",
+    target: str | None = None,
+    scale: float = 1.0,
+    *,
+    group: int = 1,
+    ranks: int = 1,
 ) -> OpenLedger | None:
     """Start a ledger on the graph of one loss; None where no named parameter is reachable.
 
@@ -117,6 +164,8 @@ def open_ledger(
         name: the ledger's name.
         target: the parameter to end at; default: the one whose layer is farthest from the loss.
         scale: what the loss is multiplied by before its backward; the record says the true sizes.
+        group: how many ranks compute this very loss together (tensor parallelism).
+        ranks: how many there are.
 
     Example:
         >>> layer = torch.nn.Linear(2, 1)
@@ -133,14 +182,17 @@ def open_ledger(
         return None
     leaf, end = found
     target_name = names[id(leaf.variable)]
-    cuts = cut(graph, trunk(graph, end), names)
+    route = trunk(graph, end)
+    cuts = cut(graph, route, names)
     adopt(cuts, module_of(target_name))
     kinds = {operation(node.name()) for node in graph.order}
     if "ToCopy" in kinds:  # autocast, or casts of the user's own
         for piece in cuts:
             piece.formats = formats_in(piece.nodes)
     opaque = any(family(kind) == "opaque" for kind in kinds)
-    return OpenLedger(name, target_name, cuts, end, scale=scale, opaque=opaque)
+    copies = dict(zip(route.nodes, plain_copies(route.nodes, group), strict=True))
+    held = [copies[piece.first] for piece in cuts] + [copies[end]]
+    return OpenLedger(name, target_name, cuts, end, held, ranks=ranks, scale=scale, opaque=opaque)
 
 
 def _leaves(graph: Graph, names: Mapping[int, str], target: str | None) -> list[tuple[Node, bool]]:

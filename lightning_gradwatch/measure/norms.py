@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from lightning_gradwatch.anatomy.sharding import local
+
 # Inside these bounds the squares neither underflow nor overflow float32, whatever the elements: an element that is lost
 # below 1e-19 then weighs less than float32's rounding of the sum.
 _SAFE = (1e-15, 1e18)
@@ -69,8 +71,11 @@ def joint_l2(tensors: list[Tensor]) -> Tensor:
 
 
 def dense(tensor: Tensor) -> Tensor:
-    """The stored values of a gradient, as plain real numbers: sparse ones coalesced, complex ones as pairs."""
-    values = tensor.detach()
+    """The stored values of a gradient, as plain real numbers: sparse ones coalesced, complex ones as pairs.
+
+    Of a tensor that is spread over ranks the part of this rank.
+    """
+    values = local(tensor)
     if values.layout != torch.strided:
         values = values.coalesce().values() if values.layout == torch.sparse_coo else values.to_dense()
     return torch.view_as_real(values.resolve_conj()) if values.is_complex() else values

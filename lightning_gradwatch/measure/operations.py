@@ -27,7 +27,8 @@ _FAMILIES = {
     # change what a gradient looks like, not how big it is
     "view": (
         "View UnsafeView ReshapeAlias Reshape T Transpose Permute Squeeze Unsqueeze Alias Clone ToCopy AsStrided "
-        "Contiguous Detach Flip Roll MovedimBackward Identity ViewAsReal ViewAsComplex DDPSink"
+        "Contiguous Detach Flip Roll MovedimBackward Identity ViewAsReal ViewAsComplex _DDPSink "
+        "RegisterPost _ToTorchTensor _FromTorchTensor Redistribute"
     ),
     "shape": (
         "Expand Repeat Select Slice Cat Stack Unbind Split Chunk Index Gather Narrow Pad ConstantPadNd CopySlices "

@@ -13,12 +13,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
+from lightning_gradwatch.anatomy.sharding import is_partial
 from lightning_gradwatch.measure.formats import dtype_name
-from lightning_gradwatch.measure.norms import joint_l2
+from lightning_gradwatch.measure.norms import l2
 from lightning_gradwatch.measure.parameters import STATISTICS, Owned, gradient_statistics
-from lightning_gradwatch.measure.updates import is_comparable, remember, update_ratio
+from lightning_gradwatch.measure.ranks import Share
+from lightning_gradwatch.measure.updates import is_comparable, movement, ratio, remember
 from lightning_gradwatch.records import OptimizerReading, ParameterReading
 
 # A gradient that grew by more than rounding between arrival and step was not clipped but replaced or added to: then
@@ -31,7 +34,7 @@ class Row:
     """The statistics of one gradient, true size."""
 
     norm: float
-    max: float
+    max: float | None  # None: each rank has a slice of the tensor
     nonzero: float
     nonfinite: float
 
@@ -40,22 +43,36 @@ class Table:
     """Statistics of the gradients that some parameters have at this moment, still on their devices."""
 
     def __init__(self, owned: Sequence[Owned], scale: float) -> None:
-        self.scale = scale
+        self._owned, self._scale = owned, scale
         here: dict[Any, list[tuple[int, Tensor]]] = {}
         for place, own in enumerate(owned):
-            if own.parameter.grad is not None:
-                here.setdefault(own.parameter.grad.device, []).append((place, own.parameter.grad))
+            gradient = _slice(own)
+            if gradient is not None and not is_partial(gradient):
+                here.setdefault(gradient.device, []).append((place, gradient))
         self.places = [[place for place, _ in part] for part in here.values()]
-        self.pending = [gradient_statistics([gradient for _, gradient in part]) for part in here.values()]
+        self._pending = [gradient_statistics([gradient for _, gradient in part]) for part in here.values()]
+        self._sliced = [place for places in self.places for place in places if owned[place].copies]
+        self._present = [float(owned[place].parameter.grad is not None) for place in self._sliced]
+
+    def shares(self) -> list[Share]:
+        """The numbers still on their devices."""
+        return [
+            Share(table, len(places), tuple(self._owned[place].copies for place in places) * len(STATISTICS))
+            for places, table in zip(self.places, self._pending, strict=True)
+        ] + ([Share(torch.tensor(self._present), copies=(1,) * len(self._present))] if self._sliced else [])
 
     def rows(self, values: Iterator[list[float]]) -> dict[int, Row]:
-        """Place -> its statistics, once the numbers of ``pending`` are on the host."""
+        """Place -> its statistics, once the numbers of ``shares`` are on the host."""
         rows: dict[int, Row] = {}
         for places in self.places:
             flat, n = next(values), len(places)
             for i, place in enumerate(places):
                 norm, largest, nonzero, nonfinite = (flat[k * n + i] for k in range(len(STATISTICS)))
-                rows[place] = Row(norm / self.scale, largest / self.scale, nonzero, nonfinite)
+                whole = None if self._owned[place].copies else largest / self._scale
+                rows[place] = Row(norm / self._scale, whole, nonzero, nonfinite)
+        for place, holders in zip(self._sliced, next(values) if self._sliced else (), strict=True):
+            if not holders:  # on no rank was there any gradient of it
+                del rows[place]
         return rows
 
 
@@ -74,7 +91,8 @@ class OptimizerMeter:
         self._arrived: Table | None = None
         self._seen: list[Callable[[], Tensor | None]] = []  # the gradients that arrived: weakly, they are the user's
         self._given: Table | None = None
-        self._used: Tensor | None = None
+        self._used: dict[int, Tensor] = {}  # place -> norm of what it stepped with
+        self._hidden: set[int] = set()  # places whose gradient no rank holds yet: each has a summand of it
         self._before: dict[int, Tensor] = {}  # place -> weights before the step, of the parameters with a gradient
 
     def arrives(self, owned: Sequence[Owned], scale: float) -> None:
@@ -103,40 +121,65 @@ class OptimizerMeter:
             self._arrived = None  # other tensors stand there now: what arrived is not what is used
         self._seen = []
         self._given = Table(self.owned, scale)
-        fed = [place for place, gradient in enumerate(now) if gradient is not None]
+        self._hidden = {place for place, gradient in enumerate(now) if gradient is not None and is_partial(gradient)}
+        fed = [place for places in self._given.places for place in places]
         self._before = dict(zip(fed, remember([self.owned[place].parameter for place in fed]), strict=True))
 
     def ends(self) -> None:
         """The optimizer has stepped, so that nothing skipped it; its gradients are those that it used."""
         self.made += 1
-        present = [gradient for gradient in _gradients(self.owned) if gradient is not None]
         # A closure that ran several times (L-BFGS) leaves the gradient of its last run.
-        if self.begun == self.made == 1 and present:
-            self._used = joint_l2(present)
+        if self.begun == self.made == 1 and not self._hidden:
+            now = {place: _slice(own) for place, own in enumerate(self.owned)}
+            self._used = {place: l2(gradient) for place, gradient in now.items() if gradient is not None}
 
-    def pending(self) -> list[Tensor]:
-        """The tensors still on their devices; ``finish`` wants their values in this order."""
+    def shares(self) -> list[Share]:
+        """The numbers still on their devices; ``finish`` wants their values in this order."""
         tables = [table for table in (self._arrived, self._given) if table is not None]
         self._before = {i: old for i, old in self._before.items() if is_comparable(self.owned[i].parameter, old)}
-        ratios = [update_ratio(self.owned[place].parameter, before) for place, before in self._before.items()]
-        used = [] if self._used is None else [self._used]
-        return [tensor for table in tables for tensor in table.pending] + ratios + used
+        moves = {place: movement(self.owned[place].parameter, before) for place, before in self._before.items()}
+        return [
+            *(share for table in tables for share in table.shares()),
+            *(Share(move, 2, (self.owned[place].copies,) * 2) for place, move in moves.items()),
+            *(Share(norm, 1, (self.owned[place].copies,)) for place, norm in self._used.items()),
+        ]
+
+    def structure(self) -> object:
+        """What ranks must have in common for their numbers to be of the same parameters."""
+        tables = [None if table is None else table.places for table in (self._arrived, self._given)]
+        return self.index, [own.name for own in self.owned], tables, list(self._before), list(self._used)
+
+    @property
+    def hidden(self) -> list[str]:
+        """The parameters whose gradient cannot be known without talking to other ranks."""
+        return [self.owned[place].name for place in sorted(self._hidden)]
 
     def finish(self, values: Iterator[list[float]]) -> tuple[OptimizerReading, list[ParameterReading]]:
         """The records."""
         arrived = {} if self._arrived is None else self._arrived.rows(values)
         given = {} if self._given is None else self._given.rows(values)
-        updates = {place: next(values)[0] for place in self._before}
-        used = None if self._used is None else next(values)[0]
+        updates = {place: ratio(*next(values)) for place in self._before}
+        used = math.hypot(*(next(values)[0] for _ in self._used)) if self._used else None
         rows = _true(arrived, given)
         reading = OptimizerReading(
-            index=self.index, name=module_of(self.owned), norm=_norm(rows), used=used, stepped=self.made > 0
+            index=self.index,
+            name=module_of(self.owned),
+            norm=None if self._hidden else _norm(rows),
+            used=used,
+            stepped=self.made > 0,
         )
-        return reading, [_reading(own, rows.get(i), updates.get(i)) for i, own in enumerate(self.owned)]
+        told = [(i, own) for i, own in enumerate(self.owned) if i not in self._hidden]
+        return reading, [_reading(own, rows.get(i), updates.get(i)) for i, own in told]
 
 
 def _gradients(owned: Sequence[Owned]) -> list[Tensor | None]:
     return [own.parameter.grad for own in owned]
+
+
+def _slice(own: Owned) -> Tensor | None:
+    """The gradient on this rank; where others hold the slices that there are, an empty one."""
+    gradient = own.parameter.grad
+    return torch.empty(0) if gradient is None and own.copies else gradient
 
 
 def _nothing() -> None:
@@ -172,7 +215,7 @@ def module_of(owned: Sequence[Owned]) -> str:
 
 
 def _reading(own: Owned, row: Row | None, update: float | None) -> ParameterReading:
-    size, dtype = own.parameter.numel(), dtype_name(own.parameter.dtype)
+    size, dtype = own.size, dtype_name(own.parameter.dtype)
     if row is None:
         return ParameterReading(
             name=own.name, size=size, optimizer=own.optimizer, norm=None, rms=None, max=None, zeros=None, dtype=dtype

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lightning_gradwatch.anatomy.sharding import copies
 from lightning_gradwatch.measure.norms import ROW, dense, is_safe, l2, plain_l2
 
 STATISTICS = ("norm", "max", "nonzero", "nonfinite")
@@ -25,9 +26,22 @@ class Owned:
     name: str
     parameter: Tensor
     optimizer: int
+    copies: int = 0  # on how many ranks the very same slice of it lies; 0: every rank has the whole
+    whole: int = -1  # how many elements it has on all ranks together; -1: as many as here
+
+    @property
+    def size(self) -> int:
+        """How many elements the whole parameter has."""
+        return self.parameter.numel() if self.whole < 0 else self.whole
 
 
-def owned_by(optimizer: Any, index: int, names: Mapping[int, str]) -> list[Owned]:
+def owned_by(
+    optimizer: Any,
+    index: int,
+    names: Mapping[int, str],
+    ranks: int = 1,
+    flat: Mapping[int, tuple[int, int]] | None = None,
+) -> list[Owned]:
     """The parameters of one optimizer that need a gradient, each once.
 
     Args:
@@ -35,13 +49,20 @@ def owned_by(optimizer: Any, index: int, names: Mapping[int, str]) -> list[Owned
         index: its place among the fit's optimizers.
         names: ``id(parameter)`` -> its name; parameters of no module are told by their place, and left out where they
             get no gradient: a layer that was taken out of the model lingers in its optimizer.
+        ranks: how many ranks there are.
+        flat: what ``flat_slices`` says of the model.
     """
     held = [p for group in optimizer.param_groups for p in group["params"] if p.requires_grad]
     wanted = [p for p in held if id(p) in names or p.grad is not None]
     unique = {id(parameter): parameter for parameter in wanted}.values()
     return [
-        Owned(names.get(id(parameter), f"optimizer[{index}].param[{place}]"), parameter, index)
-        for place, parameter in enumerate(unique)
+        Owned(
+            names.get(id(each), f"optimizer[{index}].param[{place}]"),
+            each,
+            index,
+            *(flat or {}).get(id(each), (copies(each, ranks), -1)),
+        )
+        for place, each in enumerate(unique)
     ]
 
 

@@ -6,15 +6,15 @@ step any more.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor
 
-from lightning_gradwatch.measure.host import to_host
 from lightning_gradwatch.measure.ledger import OpenLedger, open_ledger
 from lightning_gradwatch.measure.optimizers import OptimizerMeter
+from lightning_gradwatch.measure.ranks import Ranks, Section, Share
 from lightning_gradwatch.records import Ledger, OptimizerReading, ParameterReading
 
 # Truncated backpropagation or an inner loop may run hundreds of backwards in one step; the first ones tell.
@@ -29,6 +29,18 @@ class Reading:
     ledgers: tuple[Ledger, ...] = ()
     optimizers: tuple[OptimizerReading, ...] = ()
     parameters: tuple[ParameterReading, ...] = ()
+    stepped: bool = False  # whether any optimizer was about to step
+    hidden: tuple[str, ...] = ()  # parameters whose gradients are left out, as no rank holds them
+
+    @property
+    def is_kept_elsewhere(self) -> bool:
+        """Whether a backward reached the parameters and no parameter has a gradient: an engine keeps them to itself."""
+        return bool(self.ledgers and self.parameters) and all(reading.norm is None for reading in self.parameters)
+
+    def of_an_engine(self, norm: float | None) -> Reading:
+        """What is left of it when an engine keeps the gradients: nothing of parameters, the norm of the whole."""
+        whole = tuple(replace(one, name="", norm=norm, used=None) for one in self.optimizers)
+        return replace(self, parameters=(), optimizers=whole)
 
 
 class StepMeter:
@@ -36,10 +48,11 @@ class StepMeter:
 
     Args:
         names: ``id(parameter)`` -> its name.
+        ranks: with whom the numbers are shared.
     """
 
-    def __init__(self, names: Mapping[int, str]) -> None:
-        self.names = names
+    def __init__(self, names: Mapping[int, str], ranks: Ranks | None = None) -> None:
+        self.names, self.ranks = names, Ranks() if ranks is None else ranks
         self.backwards = 0  # all of them, a closure's repetitions included
         self._loss: Tensor | None = None
         self._ledgers: list[OpenLedger] = []
@@ -61,7 +74,10 @@ class StepMeter:
         if self.backwards > 1 and not again:
             return
         self._loss = loss if self._loss is None else self._loss + loss
-        ledger = open_ledger(root, self.names, name, scale=scale) if self.backwards <= MOST_LEDGERS else None
+        if self.backwards > MOST_LEDGERS:
+            return
+        size, losses = self.ranks.size, self.ranks.losses
+        ledger = open_ledger(root, self.names, name, scale=scale, group=size // losses, ranks=size)
         if ledger is not None:
             self._ledgers.append(ledger)
 
@@ -75,20 +91,32 @@ class StepMeter:
         return self._optimizers.setdefault(index, OptimizerMeter(index))
 
     def finish(self) -> Reading:
-        """The numbers: the only moment that waits for a device."""
+        """The numbers, the same on all ranks: the only moment that waits, for devices and for other ranks."""
         self.backward_ends()
-        ledgers, meters = [ledger.pending() for ledger in self._ledgers], self._stepping()
-        loss = [] if self._loss is None else [self._loss]
-        tensors = [*(t for pending in ledgers for t in pending), *(t for m in meters for t in m.pending()), *loss]
-        values = iter(to_host(tensors))
-        closed = [led.finish([next(values)[0] for _ in of]) for led, of in zip(self._ledgers, ledgers, strict=True)]
-        read = [meter.finish(values) for meter in meters]
+        loss, parameters, ledgers = self.ranks.gather(self._sections())
+        closed = [] if ledgers is None else self._closed(iter(ledgers))
+        values = iter(parameters or [])
+        read = [] if parameters is None else [meter.finish(values) for meter in self._stepping()]
         return Reading(
-            loss=next(values)[0] if loss else None,
+            loss=loss[0][0] if loss else None,
             ledgers=tuple(ledger for ledger in closed if ledger is not None),
             optimizers=tuple(reading for reading, _ in read),
             parameters=tuple(reading for _, readings in read for reading in readings),
+            stepped=bool(self._stepping()),
+            hidden=tuple(name for meter in self._stepping() for name in meter.hidden),
         )
+
+    def _sections(self) -> list[Section]:
+        """What there is to know; the ledgers last, as their structure may differ between ranks."""
+        loss, meters, ledgers = self._loss, self._stepping(), self._ledgers
+        return [
+            Section([] if loss is None else [Share(loss)]),
+            Section([s for m in meters for s in m.shares()], lambda: [m.structure() for m in meters]),
+            Section([s for led in ledgers for s in led.shares()], lambda: [x.structure() for x in ledgers]),
+        ]
+
+    def _closed(self, values: Iterator[list[float]]) -> list[Ledger | None]:
+        return [ledger.finish([next(values)[0] for _ in ledger.pending()]) for ledger in self._ledgers]
 
     def _stepping(self) -> list[OptimizerMeter]:
         """The meters of the optimizers that were about to step; the others' gradients are nobody's yet."""

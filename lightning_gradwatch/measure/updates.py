@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from lightning_gradwatch.anatomy.sharding import local
 from lightning_gradwatch.measure.norms import l2
 
 # A parameter with more elements is followed on this many of them, evenly spread: a copy of a large model would not fit
@@ -33,8 +34,23 @@ def update_ratio(parameter: Tensor, before: Tensor) -> Tensor:
         >>> update_ratio(weight.add_(torch.tensor([0.0, 0.5])), before).item()
         0.1
     """
-    moved, old = l2(_wide(_followed(parameter)) - _wide(before)), l2(before)
+    moved, old = movement(parameter, before)
     return torch.where(moved > 0, moved / torch.where(old > 0, old, moved), moved)
+
+
+def movement(parameter: Tensor, before: Tensor) -> Tensor:
+    """``||after - before||`` and ``||before||``, of the part of the parameter that this rank holds."""
+    return torch.stack([l2(_wide(_followed(parameter)) - _wide(before)), l2(before)])
+
+
+def ratio(moved: float, old: float) -> float:
+    """What ``update_ratio`` gives, once the numbers are on the host.
+
+    Example:
+        >>> ratio(0.5, 5.0), ratio(0.5, 0.0), ratio(0.0, 0.0)
+        (0.1, 1.0, 0.0)
+    """
+    return moved / (old if old > 0 else moved) if moved > 0 else moved
 
 
 def _wide(values: Tensor) -> Tensor:
@@ -49,6 +65,6 @@ def is_comparable(parameter: Tensor, before: Tensor) -> bool:
 
 
 def _followed(parameter: Tensor) -> Tensor:
-    values = parameter.detach()
-    stride = math.ceil(values.numel() / FOLLOWED)
+    values = local(parameter)
+    stride = math.ceil(parameter.numel() / FOLLOWED)  # of the whole, so that no rank's part weighs more than its size
     return values.reshape(-1)[::stride] if stride > 1 else values

@@ -166,4 +166,6 @@ class Frame:
     @property
     def moved(self) -> bool:
         """Whether the weights really moved on this step."""
+        if not self.parameters:  # an engine keeps them to itself
+            return not self.skipped and any(reading.stepped and reading.norm for reading in self.optimizers)
         return not self.skipped and any(reading.update for reading in self.parameters)

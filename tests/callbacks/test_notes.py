@@ -8,6 +8,8 @@ from lightning_gradwatch.callbacks import notes
 
 SAID = {
     "clips_scaled": notes.clips_scaled(128.0),
+    "kept_elsewhere": notes.kept_elsewhere(True),
+    "partial": notes.partial("net.norm.weight", 2),
     "not_recorded": notes.not_recorded("run.jsonl", OSError("no space")),
     "state_ignored": notes.state_ignored(KeyError("judge")),
     "switched_off": notes.switched_off("judging", ZeroDivisionError("1 / 0")),

@@ -1,83 +1,87 @@
-"""Two ranks on gloo: verdicts lead to the same actions on both, and a rank whose watch failed hangs nobody."""
-
-import json
-import os
-import subprocess
-import sys
+"""DDP: several ranks, each with its part of the batch."""
 
 import pytest
 
-from tests.conftest import ROOT
+from lightning_gradwatch.callbacks import notes
+from tests.fits.ranks import run
+from tests.fits.ranks.comparing import differences, verdicts
 
-_EXIT_RACE = "terminate called without an active exception"
-
-SCRIPT = """
-import json, sys
-import torch
-import pytorch_lightning as pl
-from lightning_gradwatch import GradWatch
-from tests.callbacks.fits import data, network
-
-
-class Fit(pl.LightningModule):
-    def __init__(self):
-        super().__init__()
-        self.net = network()
-
-    def training_step(self, batch, batch_idx):
-        return torch.nn.functional.cross_entropy(self.net(batch[0]), batch[1])
-
-    def configure_optimizers(self):
-        return torch.optim.Adam(self.parameters(), 1e-3)
+TWINS = (
+    "ddp",
+    "ddp_find_unused_parameters_true",
+    "ddp, static graph",
+    "ddp, comm hook",
+    "ddp, accumulate 2",
+    "ddp, clipping",
+    "ddp, manual optimisation",
+    "ddp, NaN on one rank",
+)
+ROUNDED, SPARSE = "ddp, comm hook in bf16", "ddp, some steps measured"
+FORKED, FRAGILE = "ddp, ranks run different graphs", "ddp, the watch fails on one rank"
 
 
-class Told(pl.Callback):
-    def on_train_end(self, trainer, pl_module):
-        [watch] = [c for c in trainer.callbacks if isinstance(c, GradWatch)]
-        told = {
-            "off": watch.is_off,
-            "events": [[e.action, e.step, list(e.old), list(e.new)] for e in watch.report.events],
-            "findings": [f.kind.value for f in watch.report.findings],
-            "weight": pl_module.net[0].weight.sum().item(),
-        }
-        with open(f"{sys.argv[1]}/{trainer.global_rank}.json", "w") as file:
-            json.dump(told, file)
+@pytest.fixture(scope="module")
+def fits(tmp_path_factory):
+    return run.told(tmp_path_factory.mktemp("ddp"), [*TWINS, ROUNDED, SPARSE, FORKED, FRAGILE])
 
 
-class Broken(GradWatch):
-    def setup(self, trainer, pl_module, stage):
-        super().setup(trainer, pl_module, stage)
-        if trainer.global_rank == 1:
-            from lightning_gradwatch.measure import step
-            step.to_host = lambda tensors: 1 / 0
+@pytest.mark.parametrize("name", [*TWINS, ROUNDED, SPARSE, FORKED])
+def test_ranks_say_the_same(name, fits):
+    left, right = fits[0][name]
+    for part in ("frames", "findings", "events", "weights", "notes", "layers"):
+        assert not differences(left[part], right[part], path=part)
+    assert left["off"] is right["off"] is False
 
 
-if __name__ == "__main__":
-    build = {"whole": GradWatch, "broken": Broken}[sys.argv[2]]
-    watch = build(every_n_steps=1, on_vanishing="decay_lr", cooldown_steps=3, max_decays=2)
-    trainer = pl.Trainer(
-        accelerator="cpu", devices=2, strategy="ddp_spawn", max_epochs=1, callbacks=[watch, Told()], logger=False,
-        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
-    )
-    trainer.fit(Fit(), data(batches=16))
-"""
+@pytest.mark.parametrize("name", [*TWINS, SPARSE])
+def test_as_one_process_with_the_whole_batch(name, fits):
+    together, alone = fits[0][name][0], fits[1][name]
+    assert verdicts(together) == verdicts(alone)
+    for part in ("frames", "findings", "layers"):
+        assert not differences(together[part], alone[part], rel=1e-4, path=part)
+    assert together["notes"] == alone["notes"] == []
+    assert all(frame["ledgers"] for frame in together["frames"])
+    assert together["findings"][0]["kind"] == "vanishing"
 
 
-def run(tmp_path, which):
-    (tmp_path / "script.py").write_text(SCRIPT)
-    env = {**os.environ, "PYTHONPATH": f"{ROOT}", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-W", "ignore", "script.py", str(tmp_path), which]
-    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=150, check=False)
-    # torch's own threads sometimes abort a gloo worker while it exits, after the fit: both ranks have reported by then.
-    assert done.returncode == 0 or _EXIT_RACE in done.stderr, done.stderr[-3000:]
-    return [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1)]
+def test_a_hook_that_rounds_gradients_changes_no_verdict(fits):
+    together, alone = fits[0][ROUNDED][0], fits[1][ROUNDED]
+    assert verdicts(together) == verdicts(alone)
+    assert differences(together["frames"], alone["frames"], rel=1e-6)
+    assert not differences(together["frames"], alone["frames"], rel=0.1, leave_out=("zeros",))
 
 
-@pytest.mark.parametrize("which", ["whole", "broken"])
-def test_ranks_act_alike(which, tmp_path):
-    left, right = run(tmp_path, which)
-    assert [event[:2] for event in left["events"]] == [["decay_lr", 2], ["decay_lr", 5]]
-    assert right["events"] == left["events"]
-    assert right["weight"] == left["weight"]
-    assert (left["off"], right["off"]) == (False, which == "broken")
-    assert left["findings"] == ["vanishing"]
+def test_nan_on_one_rank_is_found_on_all(fits):
+    for told in fits[0]["ddp, NaN on one rank"]:
+        [found] = [finding for finding in told["findings"] if finding["kind"] == "nonfinite"]
+        assert found["first_step"] == 3
+        assert told["frames"][3]["loss"] == "nan"
+        assert told["frames"][3]["ledgers"][0]["end"] == "nan"
+
+
+@pytest.mark.parametrize("name", ["ddp", SPARSE])
+def test_one_all_reduce_a_measured_step_and_silence_on_others(name, fits):
+    for told in fits[0][name]:
+        measured = {frame["step"] for frame in told["frames"]}
+        steps = range(len(told["talk"]))
+        assert [told["talk"][step] for step in steps] == [{"allreduce_": 1} if s in measured else {} for s in steps]
+        assert told["others"]["allreduce_"] >= len(told["talk"])  # the counter does see what DDP itself says
+    assert (len(measured) < len(steps)) == (name == SPARSE)
+
+
+def test_ranks_with_different_graphs_have_no_ledger_but_all_gradients(fits):
+    for told in fits[0][FORKED]:
+        assert told["notes"] == [notes.DIFFERENT]
+        assert not any(frame["ledgers"] for frame in told["frames"])
+        assert all(reading["norm"] > 0 for reading in told["frames"][0]["parameters"])
+
+
+def test_a_watch_that_fails_on_one_rank_hangs_nobody_and_all_act_alike(fits):
+    left, right = fits[0][FRAGILE]
+    assert (left["off"], right["off"]) == (False, True)
+    assert left["notes"] == [notes.ABSENT]
+    assert verdicts(left)[2] == verdicts(right)[2] == verdicts(fits[0]["ddp"][0])[2] != []
+    assert not differences(left["weights"], right["weights"])
+    assert [finding["kind"] for finding in left["findings"]] == ["vanishing"]
+    # What one rank measured on its own is near what both measured before.
+    assert not differences(left["frames"], fits[1]["ddp"]["frames"], rel=0.3)
