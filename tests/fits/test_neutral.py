@@ -83,10 +83,10 @@ def test_a_loss_that_the_user_keeps_is_not_hooked():
 
 def test_no_device_copy_on_steps_that_are_not_measured(monkeypatch):
     calls = []
-    from lightning_gradwatch.measure import step
+    from lightning_gradwatch.measure import ranks
 
-    original = step.to_host
-    monkeypatch.setattr(step, "to_host", lambda tensors: calls.append(1) or original(tensors))
+    original = ranks.to_host
+    monkeypatch.setattr(ranks, "to_host", lambda tensors: calls.append(1) or original(tensors))
     watch = GradWatch(every_n_steps=1000)
     fit(watch, max_epochs=4)
     assert len(calls) == len(watch.report.frames) == 14  # 0..9, 11, 16, 23, 31 of 32 steps
