@@ -92,10 +92,12 @@ class Host(Protocol):
     @property
     def engine(self) -> Any:
         """What the strategy made of the model: its wrapper around it, or the model itself."""
+        ...
 
     @property
     def ranks(self) -> dict[str, Any]:
         """How many processes train together: ``size``, ``losses`` and ``device`` of ``measure.ranks.Ranks``."""
+        ...
 
     def window(self, batch: int) -> tuple[int, int]:
         """How many micro-batches the gradient of this batch holds, and how many its loss was divided by."""
