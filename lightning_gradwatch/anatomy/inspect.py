@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules import batchnorm, conv, instancenorm
 from torch.nn.parameter import UninitializedParameter
+from torch.nn.utils import parametrize
 
+from lightning_gradwatch.anatomy.names import named_modules
 from lightning_gradwatch.records import Anatomy, Layer
 
 # The spread of a weight is known well enough from so many of its elements.
@@ -24,14 +26,6 @@ _FAMILIES: tuple[tuple[str, tuple[type[nn.Module], ...]], ...] = (
 )
 
 
-def parameter_names(model: nn.Module) -> dict[int, str]:
-    """``id(parameter)`` -> its name; a shared parameter has its first name."""
-    names: dict[int, str] = {}
-    for name, parameter in model.named_parameters(remove_duplicate=False):
-        names.setdefault(id(parameter), name)
-    return names
-
-
 def inspect_model(model: nn.Module) -> Anatomy:
     """The layers of a model in order of registration, and its activation modules.
 
@@ -40,40 +34,58 @@ def inspect_model(model: nn.Module) -> Anatomy:
         >>> anatomy.layers[0].type, anatomy.layers[0].fan_in, anatomy.activations
         ('Linear', 4, (('1', 'Tanh'),))
     """
-    modules = [(name, module) for name, module in model.named_modules() if name]
+    modules = named_modules(model)
     owners = [(name, module) for name, module in modules if _own(module)]
     spreads = _spreads([_weight(module) for _, module in owners])
     layers = (_layer(name, module, std) for (name, module), std in zip(owners, spreads, strict=True))
-    activations = ((name, type(module).__name__) for name, module in modules if is_activation(module))
+    activations = ((name, _class(module).__name__) for name, module in modules if is_activation(module))
     return Anatomy(layers=tuple(layers), activations=tuple(activations))
 
 
 def is_activation(module: nn.Module) -> bool:
     """Whether a module is one of torch.nn's activations, or a subclass of one."""
-    origins = {base.__module__ for base in type(module).__mro__}
-    return "torch.nn.modules.activation" in origins and not isinstance(module, nn.MultiheadAttention)
+    kind = _class(module)
+    origins = {base.__module__ for base in kind.__mro__}
+    return "torch.nn.modules.activation" in origins and not issubclass(kind, nn.MultiheadAttention)
 
 
 def _own(module: nn.Module) -> list[Tensor]:
-    return [p for p in module.parameters(recurse=False) if not isinstance(p, UninitializedParameter)]
+    inside = module.parametrizations.parameters() if parametrize.is_parametrized(module) else ()
+    every = [*module.parameters(recurse=False), *inside]
+    return [p for p in every if not isinstance(p, UninitializedParameter)]
 
 
 def _weight(module: nn.Module) -> Tensor | None:
     """The parameter that a layer's fan and spread are told by; of a recurrent layer the recurrent one."""
+    own = dict(module.named_parameters(recurse=False))
     for name in ("weight_hh_l0", "weight_hh", "weight"):
-        weight = module._parameters.get(name)
+        weight = own.get(name)
         if weight is not None and not isinstance(weight, UninitializedParameter):
             return weight
     return None
 
 
+def _class(module: nn.Module) -> type:
+    """The class that the user took: torch gives parametrized and scripted modules one of their own."""
+    scripted = getattr(nn, getattr(module, "original_name", ""), None)
+    return scripted if isinstance(scripted, type) else parametrize.type_before_parametrizations(module)
+
+
+def _shaped_as_weight(module: nn.Module) -> Tensor | None:
+    """The weight, or what a weight is computed from (weight_norm, spectral_norm) where that has its shape."""
+    if parametrize.is_parametrized(module, "weight"):
+        return max(module.parametrizations["weight"].parameters(), key=torch.numel, default=None)
+    own = dict(module.named_parameters(recurse=False))
+    return next((own[name] for name in ("weight_v", "weight_orig") if name in own), _weight(module))
+
+
 def _layer(name: str, module: nn.Module, weight_std: float | None) -> Layer:
-    weight = _weight(module)
+    weight = _shaped_as_weight(module)
     fan_in, fan_out = _fans(weight, module) if weight is not None and weight.dim() > 1 else (None, None)
     return Layer(
         name=name,
-        type=type(module).__name__,
-        family=next((family for family, types in _FAMILIES if isinstance(module, types)), "other"),
+        type=getattr(module, "original_name", _class(module).__name__),
+        family=next((family for family, types in _FAMILIES if issubclass(_class(module), types)), "other"),
         parameters=sum(p.numel() for p in _own(module)),
         trainable=any(p.requires_grad for p in _own(module)),
         fan_in=fan_in,

@@ -163,7 +163,8 @@ class LiveFit:
         )
 
     def _remarks(self, reading: Reading, backwards: int) -> list[str]:
-        said = [notes.OPAQUE] if any(ledger.opaque for ledger in reading.ledgers) else []
+        kinds = dict.fromkeys(kind for ledger in reading.ledgers for kind in ledger.opaque)
+        said = [notes.opaque(tuple(kinds))] if kinds else []
         if not reading.ledgers and any(parameter.norm for parameter in reading.parameters):
             said.append(notes.BLIND)
         if backwards > MOST_LEDGERS:
