@@ -7,6 +7,7 @@ import pytest
 from lightning_gradwatch.callbacks import notes
 
 SAID = {
+    "opaque": notes.opaque(("compiled regions",)),
     "clips_scaled": notes.clips_scaled(128.0),
     "not_recorded": notes.not_recorded("run.jsonl", OSError("no space")),
     "state_ignored": notes.state_ignored(KeyError("judge")),
