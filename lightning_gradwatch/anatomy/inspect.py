@@ -50,9 +50,16 @@ def is_activation(module: nn.Module) -> bool:
 
 
 def _own(module: nn.Module) -> list[Tensor]:
-    inside = module.parametrizations.parameters() if parametrize.is_parametrized(module) else ()
-    every = [*module.parameters(recurse=False), *inside]
+    every = [*module.parameters(recurse=False), *_parametrized(module)]
     return [p for p in every if not isinstance(p, UninitializedParameter)]
+
+
+def _parametrized(module: nn.Module, tensor: str | None = None) -> list[nn.Parameter]:
+    """What a module's tensor, or all of them, are computed from."""
+    if not parametrize.is_parametrized(module, tensor):
+        return []
+    made = module.get_submodule("parametrizations" if tensor is None else f"parametrizations.{tensor}")
+    return [*made.parameters()]
 
 
 def _weight(module: nn.Module) -> Tensor | None:
@@ -73,8 +80,8 @@ def _class(module: nn.Module) -> type:
 
 def _shaped_as_weight(module: nn.Module) -> Tensor | None:
     """The weight, or what a weight is computed from (weight_norm, spectral_norm) where that has its shape."""
-    if parametrize.is_parametrized(module, "weight"):
-        return max(module.parametrizations["weight"].parameters(), key=torch.numel, default=None)
+    if inside := _parametrized(module, "weight"):
+        return max(inside, key=torch.numel)
     own = dict(module.named_parameters(recurse=False))
     return next((own[name] for name in ("weight_v", "weight_orig") if name in own), _weight(module))
 

@@ -78,7 +78,8 @@ def _without_factor(ledger: Ledger, flow: dict[str, float]) -> dict[str, float]:
     last = ledger.body[-1] if ledger.body else None
     if last is None or last.family != "linear" or not last.modules:
         return flow
-    return {**flow, ledger.target_layer: max(flow[ledger.target_layer], flow[last.modules[0]])}
+    other = flow[last.modules[0]]
+    return {**flow, ledger.target_layer: max(flow[ledger.target_layer], other)} if other > -LEAVE else flow
 
 
 def fades(flow: Mapping[str, float]) -> bool:
