@@ -118,24 +118,14 @@ def flat_slices(model: nn.Module, ranks: int) -> dict[int, tuple[int, int]]:
     return found
 
 
-def plain_name(name: str) -> str:
-    """A module's or parameter's name as the user knows it, without what the first FSDP puts in between.
+def plain_class(kind: type) -> type:
+    """The class that the user built a module from: ``fully_shard`` puts one of its own before it.
 
     Example:
-        >>> plain_name("net._fsdp_wrapped_module.0.weight"), plain_name("net.0._fsdp_wrapped_module")
-        ('net.0.weight', 'net.0')
-    """
-    return ".".join(part for part in name.split(".") if part != "_fsdp_wrapped_module")
-
-
-def plain_type(module: nn.Module) -> type[nn.Module]:
-    """The class that the user built the module from: ``fully_shard`` puts one of its own before it.
-
-    Example:
-        >>> plain_type(nn.Linear(1, 1)).__name__
+        >>> plain_class(nn.Linear).__name__
         'Linear'
     """
-    kinds = type(module).__mro__
+    kinds = kind.__mro__
     return kinds[2] if kinds[1].__name__ == "FSDPModule" else kinds[0]
 
 

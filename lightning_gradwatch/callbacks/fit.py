@@ -193,7 +193,8 @@ class LiveFit:
             said.append(notes.FLAT)
         if reading.hidden:
             said.append(notes.partial(reading.hidden[0], len(reading.hidden)))
-        said += [notes.OPAQUE] if any(ledger.opaque for ledger in reading.ledgers) else []
+        kinds = dict.fromkeys(kind for ledger in reading.ledgers for kind in ledger.closed)
+        said += [notes.opaque(tuple(kinds))] if kinds else []
         if not said and not reading.ledgers and any(parameter.norm for parameter in reading.parameters):
             said.append(notes.BLIND)
         if backwards > MOST_LEDGERS:

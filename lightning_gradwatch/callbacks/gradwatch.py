@@ -53,7 +53,6 @@ class GradWatch(*_Bases):
         - ``gradwatch/update_ratio_smallest`` (||dw||/||w||): of the parameter that moves least.
         - ``gradwatch/update_ratio_median`` (||dw||/||w||): of the parameter in the middle.
         - ``gradwatch/clip_ratio`` (share, 0..1): length of the gradient that clipping left; 1: not clipped.
-        - ``gradwatch/loss_scale`` (factor): what the AMP gradient scaler multiplies the loss by; 1: there is none.
         - ``gradwatch/learning_rate_scale`` (factor): what ``"decay_lr"`` multiplies the rates by.
         - ``gradwatch/open_findings`` (count): alarms that are open.
 

@@ -6,12 +6,6 @@ name, a sentence, and below it what a user can do.
 
 from __future__ import annotations
 
-OPAQUE = (
-    "the graph holds compiled regions or reentrant checkpoints, whose inside autograd does not show: "
-    "each of them is one step of the ledger"
-)
-"""Nothing is wrong.  For the inside, fit once without torch.compile, or with ``use_reentrant=False``."""
-
 BLIND = "no backward of this step went through Lightning (loss.backward() called directly?): there is no ledger for it"
 """Call ``self.manual_backward(loss)`` in place of ``loss.backward()``."""
 
@@ -36,6 +30,14 @@ MUTE = "this strategy has no torch.distributed group to share numbers in: they a
 
 FLAT = "the graph names no parameters, as FullyShardedDataParallel (FSDP1) flattens them: there is no ledger"
 """The parameters' gradients are measured.  ``fully_shard`` (FSDP2, ModelParallelStrategy) shows the ledger too."""
+
+
+def opaque(kinds: tuple[str, ...]) -> str:
+    """Nothing is wrong.  For the inside, fit once without torch.compile, or with ``use_reentrant=False``."""
+    return (
+        f"the graph holds {' and '.join(kinds)}, whose inside autograd does not show: each is one step of the ledger, "
+        "and the layers in it are judged by their parameters' gradients"
+    )
 
 
 def clips_scaled(scale: float) -> str:

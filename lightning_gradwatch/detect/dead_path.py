@@ -13,7 +13,9 @@ from lightning_gradwatch.detect.memory import Memory
 from lightning_gradwatch.detect.symptom import Symptom
 from lightning_gradwatch.detect.vanishing import underflows
 from lightning_gradwatch.records import Frame, Kind, Ledger, ParameterReading, Quantity, Severity
+from lightning_gradwatch.records.flow import flow_in
 from lightning_gradwatch.records.formats import format_end
+from lightning_gradwatch.records.names import module_of
 
 # Less than this share of the network's elements without a gradient is said, not rung: spare heads, unused experts.
 _MANY = 0.1
@@ -37,9 +39,13 @@ class DeadPath:
         killers = [killer for ledger in frame.ledgers if (killer := _killer(ledger)) is not None]
         # Units may die late; without a dead layer before it, only a gradient that never was anything is a dead path.
         zeros = [r for r in frame.parameters if r.norm == 0 and r.size and (killers or r.name not in memory.fed)]
-        if zeros and not killers and any(underflows(ledger) or format_end(ledger) for ledger in frame.ledgers):
+        if zeros and not killers and any(_is_used_up(frame, ledger) for ledger in frame.ledgers):
             return  # the number format had nothing left: another detector says so
         yield _zeroed(_without_idle_biases(zeros, frame), frame, killers)
+
+
+def _is_used_up(frame: Frame, ledger: Ledger) -> bool:
+    return underflows(ledger, flow_in(frame, ledger)) or format_end(ledger) is not None
 
 
 def _unreached(silent: list[ParameterReading], frame: Frame) -> Symptom:
@@ -72,8 +78,10 @@ def _zeroed(zeros: list[ParameterReading], frame: Frame, killers: list[str]) -> 
 
 def _without_idle_biases(zeros: list[ParameterReading], frame: Frame) -> list[ParameterReading]:
     """Leave out biases of layers whose weights are fed: they cancel out, before a normalisation or in a difference."""
-    fed = {_module(r) for r in frame.parameters if r.norm}
-    return [r for r in zeros if not ("bias" in r.name.rpartition(".")[2] and _module(r) in fed)]  # "bias_orig": pruned
+    fed = {module_of(r.name) for r in frame.parameters if r.norm}
+    return [
+        r for r in zeros if not ("bias" in r.name.rpartition(".")[2] and module_of(r.name) in fed)
+    ]  # "bias_orig": pruned
 
 
 def _killer(ledger: Ledger) -> str | None:
@@ -88,11 +96,7 @@ def _killer(ledger: Ledger) -> str | None:
 
 
 def _layers(readings: list[ParameterReading]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(_module(r) or r.name for r in readings))
-
-
-def _module(reading: ParameterReading) -> str:
-    return reading.name.rpartition(".")[0]
+    return tuple(dict.fromkeys(module_of(r.name) or r.name for r in readings))
 
 
 def _severity(silent: list[ParameterReading], frame: Frame) -> Severity:

@@ -9,6 +9,7 @@ from typing import ClassVar
 from lightning_gradwatch.detect.memory import Memory
 from lightning_gradwatch.detect.symptom import Symptom
 from lightning_gradwatch.records import Frame, Kind, Quantity, Severity
+from lightning_gradwatch.records.names import module_of
 
 
 class NonFinite:
@@ -23,7 +24,7 @@ class NonFinite:
             return
         broken = [r for r in frame.parameters if r.nonfinite or (r.norm is not None and not math.isfinite(r.norm))]
         elements = sum(r.nonfinite for r in broken)
-        modules = dict.fromkeys(r.name.rpartition(".")[0] or r.name for r in broken)
+        modules = dict.fromkeys(module_of(r.name) or r.name for r in broken)
         first = _first_broken(frame)
         layers = tuple(dict.fromkeys([first, *modules] if first in modules else modules))
         yield Symptom(

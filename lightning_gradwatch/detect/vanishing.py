@@ -16,6 +16,7 @@ from lightning_gradwatch.detect.symptom import Symptom
 from lightning_gradwatch.records import Frame, Kind, Ledger, Quantity, Severity
 from lightning_gradwatch.records.flow import flow_by_layer
 from lightning_gradwatch.records.formats import format_end
+from lightning_gradwatch.records.inside import MARGIN, flow_inside
 
 # Decades below the head.  Over about a hundred small fits, sick ones lose 4.6 or more at every sample, healthy ones
 # less than 1.3 once their first steps are over; shallow networks with torch's default weights start at up to 3.2 and
@@ -40,14 +41,16 @@ class Vanishing:
         if frame.skipped:
             return
         for ledger in frame.ledgers:
-            flow = flow_by_layer(ledger)
+            exact = _without_factor(ledger, flow_by_layer(ledger))
+            inside = flow_inside(frame, ledger, exact)
+            flow = {**exact, **inside}
             # An exact zero out of nothing is a path that is dead, an infinity or nan one that is broken: other
             # detectors say so.  One that the gradient fades into is an underflow: what vanished most.
             finite = [value for value in flow.values() if value != -math.inf]
             if not all(map(math.isfinite, (ledger.start, *finite))):
                 continue
-            whole = finite == [*flow.values()] or underflows(ledger)
-            symptom = _symptom(frame, memory, ledger, flow, -min(finite)) if whole else None
+            whole = finite == [*flow.values()] or underflows(ledger, flow)
+            symptom = _symptom(frame, memory, ledger, flow, inside) if whole else None
             end = format_end(ledger)
             if end is not None and not (symptom and symptom.present):
                 symptom = exhausted(frame, memory, ledger, end)
@@ -55,17 +58,35 @@ class Vanishing:
                 yield symptom
 
 
-def underflows(ledger: Ledger) -> bool:
-    """Whether the gradient faded into exact zeros because its number format had nothing smaller."""
+def underflows(ledger: Ledger, flow: Mapping[str, float]) -> bool:
+    """Whether the gradient faded into exact zeros because its number format had nothing smaller.
+
+    Args:
+        ledger: the ledger.
+        flow: what ``flow_in`` says of it.
+    """
     told = any(segment.dtype for segment in ledger.segments)  # not in what was recorded by older versions
-    return fades(flow_by_layer(ledger)) and (not told or format_end(ledger) is not None)
+    # Inside an opaque operation no format is seen.
+    return fades(flow) and (not told or bool(ledger.below) or format_end(ledger) is not None)
+
+
+def _without_factor(ledger: Ledger, flow: dict[str, float]) -> dict[str, float]:
+    """Excuse the first of two weights that nothing stands between: they are two factors of one layer (LoRA).
+
+    Its gradient is small while the other factor is, which begins at zero by design; the layer as a whole is fed.
+    """
+    last = ledger.body[-1] if ledger.body else None
+    if last is None or last.family != "linear" or not last.modules:
+        return flow
+    other = flow[last.modules[0]]
+    return {**flow, ledger.target_layer: max(flow[ledger.target_layer], other)} if other > -LEAVE else flow
 
 
 def fades(flow: Mapping[str, float]) -> bool:
     """Whether a gradient that ends in exact zeros faded before: it underflowed its number format, nothing cut it off.
 
     Args:
-        flow: what ``flow_by_layer`` says.
+        flow: what ``flow_in`` says.
 
     Example:
         >>> fades({"head": 0.0, "b": -6.5, "a": -float("inf")}), fades({"head": 0.0, "a": -float("inf")})
@@ -75,29 +96,45 @@ def fades(flow: Mapping[str, float]) -> bool:
     return -math.inf in flow.values() and min(finite, default=0.0) <= -LEAVE
 
 
-def _symptom(frame: Frame, memory: Memory, ledger: Ledger, flow: dict[str, float], lost: float) -> Symptom:
-    starved = tuple(sorted((layer for layer in flow if flow[layer] <= -LEAVE), key=flow.__getitem__))
+def _symptom(
+    frame: Frame, memory: Memory, ledger: Ledger, flow: Mapping[str, float], inside: Mapping[str, float]
+) -> Symptom:
+    # What the parameters' gradients tell is an estimate, and has to be the clearer for it.
+    clear = {layer: level + MARGIN * (layer in inside) for layer, level in flow.items()}
+    starved = tuple(sorted((layer for layer in flow if clear[layer] <= -LEAVE), key=flow.__getitem__))
     worst = starved[0] if starved else ledger.target_layer
     ratio = _relative_update(frame, starved, flow)
+    lost = -min(level for level in flow.values() if level != -math.inf)
+    judged = -min(level for level in clear.values() if level != -math.inf)
     underflows = flow[worst] == -math.inf
-    gets = f"nothing: the gradient underflows to zero after {lost:.1f} decades" if underflows else f"10^-{lost:.1f}"
+    gets = f"10^-{lost:.1f} of the gradient that the head gets"
+    if underflows:
+        gets = f"nothing: the gradient underflows to zero after {lost:.1f} decades"
     return Symptom(
         id=f"vanishing:{ledger.name}",
         kind=Kind.VANISHING,
-        present=lost >= ENTER or underflows,
-        lingers=lost >= LEAVE,
-        severity=_severity(math.inf if underflows else lost, ratio, memory.progress),
-        summary=f"{worst} gets {gets}" + ("" if underflows else " of the gradient that the head gets"),
+        present=judged >= ENTER or underflows,
+        lingers=judged >= LEAVE,
+        severity=_severity(math.inf if underflows else judged, ratio, memory.progress),
+        summary=f"{worst} gets {gets}{_how(ledger, inside, worst)}",
         layers=starved,
         evidence=(
             Quantity(name="decades lost", value=lost, unit="decades"),
             Quantity(name="starved layers", value=float(len(starved)), unit="layers"),
             Quantity(name="layers on the way", value=float(len(flow)), unit="layers"),
+            *_known("layers judged by parameter gradients", float(len(inside)) or None, "layers"),
             *_known("blocks with a skip connection", _skips(ledger) or None, "blocks"),
             *_known("update of the starved layers beside the head's", ratio, "ratio"),
             *_known("drop of the loss so far", memory.progress, "of its start"),
         ),
     )
+
+
+def _how(ledger: Ledger, inside: Mapping[str, float], worst: str) -> str:
+    """How that is known, where it is not measured in the graph itself."""
+    if worst not in inside:
+        return ""
+    return f", judged by parameter gradients: the graph holds {' and '.join(ledger.closed)}"
 
 
 def _skips(ledger: Ledger) -> float:
@@ -118,7 +155,7 @@ def _severity(lost: float, update: float | None, progress: float | None) -> Seve
     return Severity.CRITICAL if lost >= CRITICAL and not learns else Severity.WARNING
 
 
-def _relative_update(frame: Frame, starved: tuple[str, ...], flow: dict[str, float]) -> float | None:
+def _relative_update(frame: Frame, starved: tuple[str, ...], flow: Mapping[str, float]) -> float | None:
     """Largest ||update||/||weights|| of the worst starved layer over that of the head; None where not measured."""
     if not starved:
         return None

@@ -56,7 +56,8 @@ def _sentence(losses: Losses) -> str:
     name, count = losses.activations[0]
     factor = 10 ** (losses.activation_decades / sum(n for _, n in losses.activations))
     lost = -losses.activation_decades
-    text = f"{count} {name} lose {lost:.1f} decades: each passes {factor:.2g} of the gradient on average"
+    by = " (what the weights leave; the graph hides the rest)" if losses.reckoned else ""
+    text = f"{count} {name} lose {lost:.1f} decades{by}: each passes {factor:.2g} of the gradient on average"
     if losses.slope is not None and losses.slope < _SATURATED:
         return f"{text}, because they are saturated (slope at {losses.slope:.0%} of its maximum)"
     if name in _LARGEST and _LARGEST[name] < 1:

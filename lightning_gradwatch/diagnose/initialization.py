@@ -45,6 +45,9 @@ class WeightsTooSmall(Rule):
         if losses.weights <= 0:
             return Answer(holds=False)
         used = {name for segment in ledger.body if segment.family == "linear" for name in segment.modules}
+        hidden = {name for segment in ledger.body if segment.family == "opaque" for name in segment.modules}
+        hidden |= {*ledger.below, *ledger.unplaced}
+        used |= {layer.name for layer in anatomy.layers if layer.name in hidden and layer.family == "linear"}
         layers = [layer for layer in anatomy.layers if layer.name in used and layer.weight_std and layer.fan_in]
         scheme = "He" if losses.expected_gain > 0 else "Xavier"
         std, good = _stds(layers, scheme)

@@ -13,10 +13,12 @@ loses beyond that is its activation's fault or its weights':
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lightning_gradwatch.records import Anatomy, Ledger, Segment
+from lightning_gradwatch.diagnose.hidden import Inside
+from lightning_gradwatch.records import Anatomy, Layer, Ledger, Segment
 from lightning_gradwatch.records.flow import charged, path_to
 
 # A factor of 0.9 is harmless in a shallow network: what an operation loses up to here is charged to depth.
@@ -43,34 +45,47 @@ class Losses:
     recurrent_layers: int  # segments that are one recurrent operation
     expected_gain: float  # decades that well-scaled weights would give at one activation
     slope: float | None  # mean over the activations of mean slope / largest slope
+    reckoned: bool = False  # in part from weights and modules: the graph does not show all of the way
 
 
-def split(ledger: Ledger, layer: str, anatomy: Anatomy) -> Losses:
-    """Attribute what was lost between the head and that layer."""
+def split(ledger: Ledger, layer: str, anatomy: Anatomy, hidden: Inside | None = None) -> Losses:
+    """Attribute what was lost between the head and that layer.
+
+    Args:
+        ledger: the ledger that shows the loss.
+        layer: the most starved layer.
+        anatomy: what the network is made of.
+        hidden: what its opaque operations hold on the way; theirs is reckoned, the rest is measured.
+    """
+    hidden = hidden or Inside()
     # Where the gradient underflows to zero there is no telling by how much: the way down to there is explained.
     path = [s for s in path_to(ledger, layer) if charged(s) == s.decades and math.isfinite(s.decades)]
     acting = [s for s in path if s.family == "activation"]
     linear = [s for s in path if s.family == "linear"]
-    gain = _expected_gain(acting)
+    gain = _expected_gain([*(s.operations[0].name for s in acting), *hidden.names])
     activation = [max(0.0, -s.decades - GAIN.get(s.operations[0].name, 0.0)) for s in acting]
+    activation += [max(0.0, -hidden.per_activation - GAIN.get(name, 0.0)) for name in hidden.names]
     weights = [max(0.0, gain + _shape(s, anatomy) - s.decades) for s in linear]
+    weights += [max(0.0, gain + _xavier(one) - own) for one, own in zip(hidden.layers, hidden.weights, strict=True)]
     recurrent = [max(0.0, -s.decades) for s in path if s.family == "recurrent"]
-    rest = [max(0.0, -s.decades) for s in path if s.family not in ("activation", "linear", "recurrent")]
+    known = ("activation", "linear", "recurrent", "opaque")
+    rest = [max(0.0, -s.decades) for s in path if s.family not in known]
     slopes = [s.slope for s in acting if s.slope is not None]
-    layers = max(1, len({s.layer for s in path}))
+    layers = max(1, len({s.layer for s in path if s.family != "opaque"} | {one.name for one in hidden.layers}))
     return Losses(
         activation=_beyond_mild(activation),
         weights=_beyond_mild(weights),
         recurrence=_beyond_mild(recurrent),
-        depth=_mild(activation) + _mild(weights) + _mild(recurrent) + math.fsum(rest),
+        depth=_mild(activation) + _mild(weights) + _mild(recurrent) + math.fsum(rest) + hidden.unexplained,
         layers=layers,
-        total=-math.fsum(s.decades for s in path),
-        activations=_count(acting),
-        activation_decades=math.fsum(s.decades for s in acting),
-        weight_decades=math.fsum(s.decades for s in linear),
+        total=hidden.lost - math.fsum(s.decades for s in path if s.family != "opaque"),
+        activations=_count([*(s.operations[0].name for s in acting), *hidden.names]),
+        activation_decades=math.fsum(s.decades for s in acting) + hidden.per_activation * len(hidden.names),
+        weight_decades=math.fsum(s.decades for s in linear) + math.fsum(hidden.weights),
         recurrent_layers=len(recurrent),
         expected_gain=gain,
         slope=math.fsum(slopes) / len(slopes) if slopes else None,
+        reckoned=bool(hidden.lost),
     )
 
 
@@ -82,21 +97,23 @@ def _mild(losses: Sequence[float]) -> float:
     return math.fsum(min(loss, MILD) for loss in losses)
 
 
-def _expected_gain(acting: Sequence[Segment]) -> float:
-    gains = [GAIN.get(s.operations[0].name, 0.0) for s in acting]
+def _expected_gain(activations: Sequence[str]) -> float:
+    gains = [GAIN.get(name, 0.0) for name in activations]
     return math.fsum(gains) / len(gains) if gains else 0.0
 
 
 def _shape(segment: Segment, anatomy: Anatomy) -> float:
-    """Decades that Xavier's weights give a gradient from n_out values to n_in (Glorot & Bengio 2010, equation 16)."""
+    """What Xavier's weights of a segment's only layer give."""
     layers = [layer for name in segment.modules if (layer := anatomy.layer(name)) is not None]
-    if len(layers) != 1 or not layers[0].fan_in or not layers[0].fan_out:
+    return _xavier(layers[0]) if len(layers) == 1 else 0.0
+
+
+def _xavier(layer: Layer) -> float:
+    """Decades that Xavier's weights give a gradient from n_out values to n_in (Glorot & Bengio 2010, equation 16)."""
+    if not layer.fan_in or not layer.fan_out:
         return 0.0
-    fan_in, fan_out = layers[0].fan_in, layers[0].fan_out
-    return min(0.0, 0.5 * math.log10(2 * fan_out / (fan_in + fan_out)))
+    return min(0.0, 0.5 * math.log10(2 * layer.fan_out / (layer.fan_in + layer.fan_out)))
 
 
-def _count(acting: Sequence[Segment]) -> tuple[tuple[str, int], ...]:
-    names = [s.operations[0].name for s in acting]
-    counts = {name: names.count(name) for name in names}
-    return tuple(sorted(counts.items(), key=lambda item: -item[1]))
+def _count(names: Sequence[str]) -> tuple[tuple[str, int], ...]:
+    return tuple(Counter(names).most_common())

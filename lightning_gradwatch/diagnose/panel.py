@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lightning_gradwatch.diagnose.base import Answer, Rule
+from lightning_gradwatch.diagnose.hidden import inside
 from lightning_gradwatch.diagnose.losses import split
 from lightning_gradwatch.errors import WrongArgument
 from lightning_gradwatch.records import Anatomy, Cause, Finding, Frame, Ledger
@@ -65,7 +66,9 @@ def gather(finding: Finding, frame: Frame, anatomy: Anatomy) -> dict[str, Any]:
         "frame": frame,
         "anatomy": anatomy,
         "ledger": ledger,
-        "losses": None if ledger is None or layer is None else split(ledger, layer, anatomy),
+        "losses": None
+        if ledger is None or layer is None
+        else split(ledger, layer, anatomy, inside(frame, ledger, layer, anatomy)),
     }
 
 

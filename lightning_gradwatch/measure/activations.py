@@ -22,7 +22,7 @@ def saved(node: Any, attribute: str) -> Tensor | None:
     """A tensor that the node saved, where reading it is free; None where it is not.
 
     Reading a tensor that saved-tensor hooks packed (activation checkpointing, offloading) would run the forward pass
-    again or copy it back, and reading after the backward raises.
+    again or copy it back, and reading after the backward raises.  Nested tensors lack most operations.
     """
     raw = getattr(node, "_raw_saved_" + attribute, None)
     if raw is None or getattr(raw, "unpack_hook", raw) is not None:
@@ -31,7 +31,7 @@ def saved(node: Any, attribute: str) -> Tensor | None:
         value = getattr(node, "_saved_" + attribute)
     except RuntimeError:  # freed, or changed in place since
         return None
-    return local(value) if isinstance(value, Tensor) else None
+    return local(value) if isinstance(value, Tensor) and not value.is_nested else None
 
 
 def slope_ratio(name: str, node: Any) -> Tensor | None:

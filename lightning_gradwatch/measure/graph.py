@@ -90,7 +90,7 @@ def trunk(graph: Graph, target: Node) -> Trunk:
     return Trunk(nodes, (*splits, False))
 
 
-_LAYERS = ("linear", "norm", "recurrent")
+_LAYERS = ("linear", "norm", "recurrent", "opaque")
 
 
 def consumers(graph: Graph, leaf: Node, parametrized: bool = False) -> dict[Node, bool]:
@@ -107,28 +107,52 @@ def consumers(graph: Graph, leaf: Node, parametrized: bool = False) -> dict[Node
         in an orthogonality term) uses the parameter too, and may lie farther from the loss than the layer.
     """
     found: dict[Node, bool] = {}
-    stack = list(graph.parents[leaf])
+    stack = [(leaf, node) for node in graph.parents[leaf]]
     seen: set[Node] = set()
     while stack:
-        node = stack.pop()
+        below, node = stack.pop()
         kind = family(operation(node.name()))
-        between = kind in ("view", "parameter") or (parametrized and kind not in _LAYERS)
+        is_layer = kind in _LAYERS and (not parametrized or _takes_as_weight(node, below))
+        between = kind in ("view", "parameter") or (parametrized and not is_layer)
         if between and graph.parents[node]:
             if node not in seen:
                 seen.add(node)
-                stack.extend(graph.parents[node])
+                stack.extend((node, above) for above in graph.parents[node])
         else:
-            found[node] = kind in _LAYERS and node not in found
+            found[node] = is_layer and node not in found
     return found
 
 
-def deepest(graph: Graph, leaves: Iterable[tuple[Node, bool]]) -> tuple[Node, Node] | None:
-    """The (leaf, consumer) farthest from the loss; of several equally far ones the first; None: there are none."""
-    uses = [
-        (leaf, node, is_layer)
-        for leaf, parametrized in leaves
-        for node, is_layer in consumers(graph, leaf, parametrized).items()
-    ]
-    layers = [use for use in uses if use[2]] or uses
-    best = max(layers, key=lambda use: graph.distance[use[1]], default=None)
-    return None if best is None else (best[0], best[1])
+def _takes_as_weight(node: Node, below: Node) -> bool:
+    """Whether an operation of a layer uses what comes from below as its weight; else it still computes that weight.
+
+    Matrices are multiplied in parametrizations too (low rank, orthogonal, power iteration), but a layer transposes its
+    weight first, and a convolution takes it in the second place.
+    """
+    name = operation(node.name())
+    if name == "Convolution":
+        return node.next_functions[1][0] is below
+    return operation(below.name()) == "T" if name in ("Addmm", "Mm") else name != "Mv"
+
+
+@dataclass(frozen=True)
+class Use:
+    """One operation that uses one parameter."""
+
+    parameter: str
+    node: Node
+    is_layer: bool  # the operation is one of a layer, not of a penalty on the weights
+
+
+def uses(graph: Graph, leaf: Node, parameter: str) -> list[Use]:
+    """Where a parameter is used, given its AccumulateGrad node and its name."""
+    parametrized = ".parametrizations." in parameter or parameter.endswith("_orig")  # in torch's old and new way
+    found = consumers(graph, leaf, parametrized)
+    return [Use(parameter, node, is_layer) for node, is_layer in found.items()]
+
+
+def deepest(graph: Graph, candidates: Iterable[Use]) -> Use | None:
+    """The use farthest from the loss; of several equally far ones the first; None: there are none."""
+    every = list(candidates)
+    layers = [use for use in every if use.is_layer] or every
+    return max(layers, key=lambda use: graph.distance[use.node], default=None)

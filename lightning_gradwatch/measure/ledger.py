@@ -18,13 +18,15 @@ from torch import Tensor
 from lightning_gradwatch.anatomy.sharding import activation_copies, is_partial, local, plain_copies
 from lightning_gradwatch.measure import activations
 from lightning_gradwatch.measure.formats import dtype_name, formats_in
-from lightning_gradwatch.measure.graph import Graph, Node, deepest, trunk, walk
+from lightning_gradwatch.measure.graph import Graph, Node, Use, deepest, trunk, uses, walk
 from lightning_gradwatch.measure.norms import joint_l2
-from lightning_gradwatch.measure.operations import family, operation
+from lightning_gradwatch.measure.opaque import Hidden, look_inside
+from lightning_gradwatch.measure.operations import operation
 from lightning_gradwatch.measure.ranks import Share
-from lightning_gradwatch.measure.segments import Cut, adopt, cut, module_of
+from lightning_gradwatch.measure.segments import Cut, adopt, cut
 from lightning_gradwatch.records import Ledger, Segment
 from lightning_gradwatch.records.formats import narrowest
+from lightning_gradwatch.records.names import module_of
 
 
 class OpenLedger:
@@ -38,11 +40,12 @@ class OpenLedger:
         end: Node,
         copies: list[int],
         *,
+        hidden: Hidden,
         ranks: int,
         scale: float,
-        opaque: bool,
     ) -> None:
-        self.name, self.target, self._scale, self._opaque = name, target, scale, opaque
+        self.name, self.target, self._scale = name, target, scale
+        self._kinds, self._below, self._unplaced = hidden.kinds, hidden.layers_in(end), hidden.unplaced_before(target)
         self._cuts, self._ranks = cuts, ranks
         self._slopes = [_mean(activations.slope_ratio, piece) for piece in cuts]
         self._dead = [_mean(activations.dead_share, piece) for piece in cuts]
@@ -99,7 +102,7 @@ class OpenLedger:
     def structure(self) -> object:
         """What ranks must have in common for their numbers to be of one ledger."""
         read = [[reading is None for reading in part] for part in (self._norms, self._slopes, self._dead)]
-        return self.name, self.target, self._opaque, [(piece.label, piece.modules) for piece in self._cuts], read
+        return self.name, self.target, self._kinds, [(piece.label, piece.modules) for piece in self._cuts], read
 
     def _size(self, index: int) -> int:
         """How many elements that gradient has on all ranks together."""
@@ -141,8 +144,10 @@ class OpenLedger:
             segments=segments,
             start=logs[0],
             end=logs[-1],
-            opaque=self._opaque,
             scale=self._scale,
+            closed=self._kinds,
+            below=self._below,
+            unplaced=self._unplaced,
         )
 
 
@@ -177,30 +182,29 @@ def open_ledger(
         0.0
     """
     graph = walk(root)
-    found = deepest(graph, _leaves(graph, names, target))
+    hidden = look_inside(graph, names)
+    found = deepest(graph, [use for use in _uses(graph, names, hidden) if target in (None, use.parameter)])
     if found is None:
         return None
-    leaf, end = found
-    target_name = names[id(leaf.variable)]
-    route = trunk(graph, end)
-    cuts = cut(graph, route, names)
-    adopt(cuts, module_of(target_name))
-    kinds = {operation(node.name()) for node in graph.order}
-    if "ToCopy" in kinds:  # autocast, or casts of the user's own
+    route = trunk(graph, found.node)
+    cuts = cut(graph, route, names, hidden.insides)
+    adopt(cuts, module_of(found.parameter))
+    if any(operation(node.name()) == "ToCopy" for node in graph.order):  # autocast, or casts of the user's own
         for piece in cuts:
             piece.formats = formats_in(piece.nodes)
-    opaque = any(family(kind) == "opaque" for kind in kinds)
     copies = dict(zip(route.nodes, plain_copies(route.nodes, group), strict=True))
-    held = [copies[piece.first] for piece in cuts] + [copies[end]]
-    return OpenLedger(name, target_name, cuts, end, held, ranks=ranks, scale=scale, opaque=opaque)
+    held = [copies[piece.first] for piece in cuts] + [copies[found.node]]
+    return OpenLedger(name, found.parameter, cuts, found.node, held, hidden=hidden, ranks=ranks, scale=scale)
 
 
-def _leaves(graph: Graph, names: Mapping[int, str], target: str | None) -> list[tuple[Node, bool]]:
+def _uses(graph: Graph, names: Mapping[int, str], hidden: Hidden) -> list[Use]:
     leaves = [node for node in graph.order if hasattr(node, "variable") and id(node.variable) in names]
-    wanted = [leaf for leaf in leaves if target is None or names[id(leaf.variable)] == target]
     # Of equally deep ones the weight, not its bias.
-    wanted.sort(key=lambda leaf: leaf.variable.dim() < 2)
-    return [(leaf, ".parametrizations." in names[id(leaf.variable)]) for leaf in wanted]
+    leaves.sort(key=lambda leaf: leaf.variable.dim() < 2)
+    found = [use for leaf in leaves for use in uses(graph, leaf, names[id(leaf.variable)])]
+    # What an opaque operation holds is used by it; the layer whose output it gives is the one that the gradient meets
+    # first in there.
+    return [use for use in found if use.node not in hidden.insides] + hidden.uses()
 
 
 def _mean(statistic: Any, piece: Cut) -> Tensor | None:

@@ -73,9 +73,12 @@ def joint_l2(tensors: list[Tensor]) -> Tensor:
 def dense(tensor: Tensor) -> Tensor:
     """The stored values of a gradient, as plain real numbers: sparse ones coalesced, complex ones as pairs.
 
-    Of a tensor that is spread over ranks the part of this rank.
+    Of a tensor that is spread over ranks the part of this rank, of a nested tensor the values of all its parts.
     """
     values = local(tensor)
+    if values.is_nested:
+        jagged = values.layout == torch.jagged
+        values = values.values() if jagged else torch.cat([part.reshape(-1) for part in values.unbind()])
     if values.layout != torch.strided:
         values = values.coalesce().values() if values.layout == torch.sparse_coo else values.to_dense()
     return torch.view_as_real(values.resolve_conj()) if values.is_complex() else values

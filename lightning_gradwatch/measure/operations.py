@@ -36,7 +36,7 @@ _FAMILIES = {
     ),
     # stand between a parameter and the operation that consumes it
     "parameter": "AccumulateGrad WeightNormInterface",
-    "opaque": "CompiledFunction CheckpointFunction",
+    "opaque": "CompiledFunction CheckpointFunction DifferentiableGraph",
 }
 _BY_NAME = {name: family for family, names in _FAMILIES.items() for name in names.split()}
 _SUFFIX = re.compile(r"Backward\w*$")

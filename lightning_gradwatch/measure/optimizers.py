@@ -216,14 +216,24 @@ def module_of(owned: Sequence[Owned]) -> str:
 
 def _reading(own: Owned, row: Row | None, update: float | None) -> ParameterReading:
     size, dtype = own.size, dtype_name(own.parameter.dtype)
+    fan = max(1, own.parameter.shape[1:].numel()) if own.parameter.dim() > 1 else 1
     if row is None:
         return ParameterReading(
-            name=own.name, size=size, optimizer=own.optimizer, norm=None, rms=None, max=None, zeros=None, dtype=dtype
+            name=own.name,
+            size=size,
+            optimizer=own.optimizer,
+            fan=fan,
+            norm=None,
+            rms=None,
+            max=None,
+            zeros=None,
+            dtype=dtype,
         )
     return ParameterReading(
         name=own.name,
         size=size,
         optimizer=own.optimizer,
+        fan=fan,
         norm=row.norm,
         rms=row.norm / math.sqrt(size) if size else 0.0,
         max=row.max,

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from lightning_gradwatch.measure.graph import Graph, Node, Trunk
 from lightning_gradwatch.measure.operations import family, operation
 from lightning_gradwatch.records import Operation
+from lightning_gradwatch.records.names import module_of
 
 _UNCOUNTED = ("view", "parameter")
 
@@ -30,22 +32,26 @@ class Cut:
     formats: tuple[str, ...] = ()  # number formats of the gradients inside, where there may be several
 
 
-def cut(graph: Graph, trunk: Trunk, names: Mapping[int, str]) -> list[Cut]:
+def cut(
+    graph: Graph, trunk: Trunk, names: Mapping[int, str], insides: Mapping[Node, Sequence[str]] | None = None
+) -> list[Cut]:
     """The segments of a trunk, loss first; the target, whose output ends the last one, is not a segment of its own.
 
     Args:
         graph: the graph.
         trunk: its trunk.
         names: ``id(parameter)`` -> its name.
+        insides: the parameters inside each opaque operation, in the order in which the gradient meets them.
     """
     last = len(trunk.nodes) - 1
     # A view does not change the size of a gradient: it belongs to the segment before it.
     starts = [i for i in range(last) if i == 0 or _family(trunk.nodes[i]) != "view"]
     stops, claimed = set(trunk.nodes), set[Node]()
     cuts = []
-    for start, end in zip(starts, [*starts[1:], last], strict=True):
+    for start, end in pairwise([*starts, last]):  # none where the loss comes out of the target's operation itself
         nodes, leaves = _collect(graph, trunk.nodes[start:end], stops, claimed)
-        parameters = parameters_of(leaves, names)
+        inside = [name for node in nodes for name in (insides or {}).get(node, ())]
+        parameters = list(dict.fromkeys([*inside, *parameters_of(leaves, names)]))
         modules = tuple(dict.fromkeys(filter(None, map(module_of, parameters))))
         cuts.append(Cut(trunk.nodes[start], nodes, parameters, modules, any(trunk.splits[start:end])))
     _describe(cuts)
@@ -55,20 +61,6 @@ def cut(graph: Graph, trunk: Trunk, names: Mapping[int, str]) -> list[Cut]:
 def parameters_of(leaves: Sequence[Node], names: Mapping[int, str]) -> list[str]:
     """The names of the parameters at those leaves."""
     return [names[id(leaf.variable)] for leaf in leaves if id(leaf.variable) in names]
-
-
-def module_of(parameter: str) -> str:
-    """The module that a parameter belongs to, as named_modules() says it.
-
-    Example:
-        >>> module_of("net.0.weight"), module_of("net.0.parametrizations.weight.original0")
-        ('net.0', 'net.0')
-    """
-    return (
-        parameter.partition(".parametrizations.")[0]
-        if ".parametrizations." in parameter
-        else parameter.rpartition(".")[0]
-    )
 
 
 def _family(node: Node) -> str:

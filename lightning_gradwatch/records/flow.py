@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from lightning_gradwatch.records.frame import Ledger, Segment
+from lightning_gradwatch.records.frame import Frame, Ledger, Segment
+from lightning_gradwatch.records.inside import flow_inside
 
 # Averaging over positions divides a gradient, and the sum over the same positions in the weights' gradient gives it
 # back: such a loss starves nobody.  The same holds for taking slices.
@@ -29,11 +30,31 @@ def flow_by_layer(ledger: Ledger) -> dict[str, float]:
     flow: dict[str, float] = {}
     level = 0.0
     for segment in ledger.body:
-        for module in (segment.layer, *segment.modules) if segment.modules else ():
+        for module in _layers(segment):
             flow[module] = max(flow.get(module, -math.inf), level)
         level += charged(segment)
     flow[ledger.target_layer] = max(flow.get(ledger.target_layer, -math.inf), level)
     return flow
+
+
+def _layers(segment: Segment) -> tuple[str, ...]:
+    """What gets the gradient that enters a segment; the block around an opaque operation's layers is none of them."""
+    own = () if not segment.modules or segment.family == "opaque" else (segment.layer,)
+    return (*own, *segment.modules)
+
+
+def flow_in(frame: Frame, ledger: Ledger) -> dict[str, float]:
+    """``flow_by_layer``, with the layers that the ledger does not show told by their parameters' gradients.
+
+    Compiled regions and reentrant checkpoints are one operation of the graph each; see ``records.inside`` for how far
+    such a number can be trusted.
+
+    Args:
+        frame: the frame that the ledger belongs to.
+        ledger: one of its ledgers.
+    """
+    flow = flow_by_layer(ledger)
+    return {**flow, **flow_inside(frame, ledger, flow)}
 
 
 def path_to(ledger: Ledger, layer: str) -> Sequence[Segment]:

@@ -61,8 +61,12 @@ class Ledger:
     segments: tuple[Segment, ...]
     start: float  # log10 of the gradient norm that enters the first segment
     end: float  # log10 of the gradient norm that arrives at the target layer's output
-    opaque: bool = False  # the graph holds operations whose inside autograd does not show: compiled, checkpointed
     scale: float = 1.0  # what the loss was multiplied by before its backward: number formats saw sizes larger by it
+    # What the graph holds whose inside autograd does not show: "compiled regions", "reentrant checkpoints".  The ledger
+    # stops at such an operation, or passes it in one segment; ``records.flow`` tells how much arrives inside.
+    closed: tuple[str, ...] = ()
+    below: tuple[str, ...] = ()  # layers inside the operation that ends the ledger, as the gradient meets them
+    unplaced: tuple[str, ...] = ()  # layers inside some opaque operation, nobody knows which
 
     @property
     def decades(self) -> float:
@@ -94,6 +98,7 @@ class ParameterReading:
     name: str
     size: int  # number of elements
     optimizer: int  # index of the optimizer that owns it
+    fan: int = 1  # elements that belong to one of its outputs: the inputs of a weight's row; 1 for a bias
     norm: float | None  # L2 of the true gradient; None: the parameter got no gradient at all
     rms: float | None  # norm / sqrt(size)
     max: float | None  # largest absolute value

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
+from lightning_gradwatch.records.flow import flow_by_layer
 from lightning_gradwatch.records.frame import Frame, Ledger, ParameterReading, Segment, total
+from lightning_gradwatch.records.inside import flow_inside
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,13 +50,21 @@ def profile(frame: Frame, ledger: Ledger) -> tuple[LayerProfile, ...]:
 def _rows(frame: Frame, ledger: Ledger) -> Iterator[LayerProfile]:
     level, seen = 0.0, ""
     readings = _by_module(frame.parameters)
+    inside = flow_inside(frame, ledger, flow_by_layer(ledger))
     for layer, group in groupby(ledger.body, key=lambda segment: segment.layer):
         stretch = tuple(group)
         before_weights = [s.decades for s in stretch if not s.modules]
-        yield _row(layer, level + total(before_weights), stretch, _weights(readings.get(layer, [])))
+        hidden = [name for s in stretch if s.family == "opaque" for name in s.modules if name in inside]
+        first = hidden[0] if hidden else layer
+        yield _row(first, level + total(before_weights), stretch, _weights(readings.get(first, [])))
+        for name in hidden[1:]:
+            yield _row(name, inside[name], (), _weights(readings.get(name, [])))
         level, seen = level + total(s.decades for s in stretch), layer
     if seen != ledger.target_layer:
         yield _row(ledger.target_layer, level, (), _weights(readings.get(ledger.target_layer, [])))
+    for name in (*ledger.below[1:], *ledger.unplaced):
+        if name in inside:
+            yield _row(name, inside[name], (), _weights(readings.get(name, [])))
 
 
 def _row(layer: str, flow: float, stretch: tuple[Segment, ...], own: list[ParameterReading]) -> LayerProfile:

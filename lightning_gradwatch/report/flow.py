@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from lightning_gradwatch.records import Finding, Frame, LayerProfile, Ledger, ParameterReading, profile
 from lightning_gradwatch.records.flow import charged
+from lightning_gradwatch.records.names import module_of
 
 # Decades.  Stricter than what vanishing is judged by: the words of a report are careful before an alarm is due.
 _LITTLE = -2.0
@@ -27,6 +28,7 @@ class Flow:
     layers: tuple[str, ...]  # head first, target layer last
     steps: tuple[int, ...]
     rows: tuple[tuple[LayerProfile | None, ...], ...]  # rows[i][j]: step i, layer j; None: not there on that step
+    opaque: tuple[str, ...] = ()  # what in the graph does not show its inside: its layers' flow is an estimate
 
     def decades(self, index: int) -> tuple[float, ...]:
         """Decades from the head to every layer on one of the steps; NaN where the layer was not measured."""
@@ -76,7 +78,11 @@ def flow(frames: Sequence[Frame], findings: Sequence[Finding] = (), limit: int =
     else:
         having = [frame for frame in frames if any(ledger.name == name for ledger in frame.ledgers)]
         picked = [(frame, _by_ledger(frame, name)) for frame in _spread(having, limit)]
-    return _line_up(name or "", [(frame.step, row) for frame, row in picked if len(row) > 1])
+    shown = _line_up(name or "", [(frame.step, row) for frame, row in picked if len(row) > 1])
+    kinds = dict.fromkeys(
+        kind for frame, _ in picked for led in frame.ledgers if led.name == name for kind in led.closed
+    )
+    return dataclasses.replace(shown, opaque=tuple(kinds)) if shown else None
 
 
 def _ledger_name(frames: Sequence[Frame], findings: Sequence[Finding]) -> str | None:
@@ -123,7 +129,7 @@ def _by_parameters(frame: Frame) -> Row:
     layers: dict[str, list[ParameterReading]] = {}
     for reading in frame.parameters:
         if reading.norm is not None and not reading.name.endswith("bias"):
-            layers.setdefault(reading.name.rpartition(".")[0], []).append(reading)
+            layers.setdefault(module_of(reading.name), []).append(reading)
     logs = {layer: _log_rms(readings) for layer, readings in reversed(layers.items())}
     head = next(iter(logs.values()), 0.0)
     return tuple(LayerProfile(layer=layer, flow=log - head) for layer, log in logs.items())

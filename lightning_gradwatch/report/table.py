@@ -45,7 +45,8 @@ def flow_table(report: Report) -> Table | None:
 
 def _caption(shown: Flow, by_family: bool, marked: bool) -> str:
     of = "the gradient that leaves the head" if shown.ledger else "the last layer's gradient (no ledger: by parameters)"
-    what = f"Share of {of} that arrives at each layer's output"
+    inside = f" (inside {' and '.join(shown.opaque)} told by parameter gradients)" if shown.opaque else ""
+    what = f"Share of {of} that arrives at each layer's output{inside}"
     lost = f"; then decades (factors of ten) lost (-) or gained (+) there at step {shown.steps[-1]}, by operation"
     return what + (lost if by_family else "") + ("; ! = named by the finding" if marked else "") + "."
 

@@ -11,10 +11,17 @@ from typing import Any
 import numpy as np
 
 from lightning_gradwatch.errors import UnreadableRecord
-from lightning_gradwatch.records import Frame
+from lightning_gradwatch.records import Frame, OptimizerReading
 from lightning_gradwatch.records.codec import decode, loads
 from lightning_gradwatch.records.lines import Changes, Record, check_format, parse
 from lightning_gradwatch.sinks import event_files, event_values, packed, tensorboard
+
+_CURVES = (
+    "gradwatch/loss",
+    "gradwatch/learning_rate_scale",
+    "gradwatch/gradient_norm",
+    "gradwatch/clip_ratio",
+)
 
 
 class EventReader:
@@ -23,7 +30,7 @@ class EventReader:
     def __init__(self) -> None:
         self.found = False  # whether anything of ours was seen
         self._metadata: dict[str, bytes] = {}
-        self._curves: dict[str, dict[int, float]] = {"gradwatch/loss": {}, "gradwatch/learning_rate_scale": {}}
+        self._curves: dict[str, dict[int, float]] = {key: {} for key in _CURVES}
 
     def records(self, path: Path) -> Iterator[Record]:
         """The records of one file.
@@ -41,13 +48,13 @@ class EventReader:
                 yield record
 
     def completed(self, frame: Frame) -> Frame:
-        """The frame with what the curves know beyond the matrix: the loss and the scale of the learning rates."""
-        loss = self._curves["gradwatch/loss"].get(frame.step, math.nan)
-        scale = self._curves["gradwatch/learning_rate_scale"].get(frame.step, math.nan)
+        """The frame with what the curves know beyond the matrix: loss, scale of the learning rates, clipping."""
+        loss, scale, norm, ratio = (self._curves[key].get(frame.step, math.nan) for key in _CURVES)
         return replace(
             frame,
             loss=None if math.isnan(loss) else loss,
             rate_scale=1.0 if math.isnan(scale) else scale,
+            optimizers=() if math.isnan(norm * ratio) else (_stepped(norm, norm * ratio),),
         )
 
     def _record(self, step: int, value: Any) -> Record | None:
@@ -91,3 +98,8 @@ def _text(tensor: Any) -> str:
         return tensor.string_val[0].decode("utf-8")
     except UnicodeDecodeError:
         raise UnreadableRecord("not text.") from None
+
+
+def _stepped(norm: float, used: float) -> OptimizerReading:
+    """Of several optimizers the curves know the whole only."""
+    return OptimizerReading(index=0, name="", norm=norm, used=used)

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 
 from lightning_gradwatch.records import Finding, Frame, Ledger
-from lightning_gradwatch.records.flow import charged
+from lightning_gradwatch.records.flow import charged, flow_in
 
 SCALARS: dict[str, tuple[str, str]] = {
     "gradwatch/loss": ("loss", "the loss that the measured gradient belongs to, unscaled"),
@@ -34,7 +34,6 @@ SCALARS: dict[str, tuple[str, str]] = {
         "share, 0..1",
         "length of the gradient that clipping left, of the optimizer that was clipped most; 1: not clipped",
     ),
-    "gradwatch/loss_scale": ("factor", "what the AMP gradient scaler multiplies the loss by; 1: there is none"),
     "gradwatch/learning_rate_scale": (
         "factor",
         "what on_vanishing='decay_lr' multiplies every learning rate by; 1: untouched",
@@ -64,25 +63,26 @@ def scalars(frame: Frame, findings: Sequence[Finding]) -> dict[str, float]:
     values = (
         _or_nan(frame.loss),
         math.nan if frame.skipped else _or_nan(frame.norm),
-        0.0 - _smallest(_flow(ledger) for ledger in ledgers),
+        0.0 - _smallest(_flow(frame, ledger) for ledger in ledgers),
         0.0 - _smallest(charged(segment) for segment in body),
         _smallest(segment.slope for segment in body),
         0.0 - _smallest(None if segment.dead is None else -segment.dead for segment in body),
         _smallest(updates),
         statistics.median(updates) if updates else math.nan,
         math.nan if frame.skipped else _or_nan(frame.clip_ratio),
-        float(frame.loss_scale),
         float(frame.rate_scale),
         float(sum(finding.is_alarm for finding in findings)),
     )
     return dict(zip(SCALARS, values, strict=True))
 
 
-def _flow(ledger: Ledger) -> float:
+def _flow(frame: Frame, ledger: Ledger) -> float:
     """Decades from the head to the deepest layer, as they are judged: what pooling averages away starves nobody.
 
     Where nothing passes nothing arrives, whatever comes behind.
     """
+    if ledger.closed:
+        return list(flow_in(frame, ledger).values())[-1]
     decades = [charged(segment) for segment in ledger.body]
     if -math.inf in decades:
         return math.nan if math.inf in decades else -math.inf

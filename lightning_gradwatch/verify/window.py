@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lightning_gradwatch.records import Frame
-from lightning_gradwatch.records.flow import flow_by_layer
+from lightning_gradwatch.records.flow import flow_in
 from lightning_gradwatch.verify import robust
 
 
@@ -49,5 +49,5 @@ def window(frames: Sequence[Frame], ledger: str) -> Window:
 
 def _flow(frame: Frame, ledger: str) -> float | None:
     named = [one for one in frame.ledgers if one.name == ledger] or frame.ledgers
-    flows = [flow for one in named for flow in flow_by_layer(one).values() if not math.isnan(flow)]
+    flows = [flow for one in named for flow in flow_in(frame, one).values() if not math.isnan(flow)]
     return max(flows, key=abs, default=None)

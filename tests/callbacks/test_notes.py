@@ -7,6 +7,7 @@ import pytest
 from lightning_gradwatch.callbacks import notes
 
 SAID = {
+    "opaque": notes.opaque(("compiled regions",)),
     "clips_scaled": notes.clips_scaled(128.0),
     "kept_elsewhere": notes.kept_elsewhere(True),
     "partial": notes.partial("net.norm.weight", 2),

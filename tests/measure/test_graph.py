@@ -1,7 +1,7 @@
 import torch
 from torch import nn
 
-from lightning_gradwatch.measure.graph import consumers, deepest, trunk, walk
+from lightning_gradwatch.measure.graph import consumers, deepest, trunk, uses, walk
 from lightning_gradwatch.measure.operations import operation
 
 
@@ -67,9 +67,9 @@ def test_penalties_are_no_layers():
 def test_deepest_of_tied_weights_is_the_farthest_use():
     layer = nn.Linear(3, 3)
     graph = walk(layer(torch.tanh(layer(torch.ones(1, 3)))).sum().grad_fn)
-    leaf, consumer = deepest(graph, [(leaf_of(graph, layer.weight), False)])
-    assert leaf.variable is layer.weight
-    assert graph.distance[consumer] == 3
+    use = deepest(graph, uses(graph, leaf_of(graph, layer.weight), "shared.weight"))
+    assert (use.parameter, use.is_layer) == ("shared.weight", True)
+    assert graph.distance[use.node] == 3
     assert deepest(graph, []) is None
 
 

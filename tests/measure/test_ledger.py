@@ -222,8 +222,8 @@ def test_reentrant_checkpoint_is_opaque():
     x, y = batch(model)
     inner = torch.utils.checkpoint.checkpoint(model.blocks[0], model.first(x), use_reentrant=True)
     ledger = read(model, nn.functional.cross_entropy(model.head(inner), y))
-    assert ledger.opaque
-    assert not read(model, loss_of(model, x, y)).opaque
+    assert ledger.closed
+    assert not read(model, loss_of(model, x, y)).closed
 
 
 def test_nothing_to_reach():

@@ -3,7 +3,7 @@
 import math
 
 # A slice of a tensor knows nothing of the largest element of the whole.
-UNKNOWN_IN_SLICES = ("max",)
+UNKNOWN_IN_SLICES = ("max", "fan")
 
 
 def differences(left, right, rel=0.0, leave_out=(), path=""):

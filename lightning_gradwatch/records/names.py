@@ -1,0 +1,16 @@
+"""Names of parameters -> names of the modules that people know them by."""
+
+from __future__ import annotations
+
+
+def module_of(parameter: str) -> str:
+    """The module that a parameter belongs to, as named_modules() says it; "" for one of the model itself.
+
+    A parametrized weight (weight_norm, spectral_norm) belongs to the layer that uses it, not to its parametrization.
+
+    Example:
+        >>> module_of("net.0.weight"), module_of("net.0.parametrizations.weight.original0")
+        ('net.0', 'net.0')
+    """
+    layer, parametrized, _ = parameter.partition(".parametrizations.")
+    return layer if parametrized else parameter.rpartition(".")[0]
