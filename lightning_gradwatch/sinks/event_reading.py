@@ -16,6 +16,8 @@ from lightning_gradwatch.records.codec import decode, loads
 from lightning_gradwatch.records.lines import Changes, Record, check_format, parse
 from lightning_gradwatch.sinks import event_files, event_values, packed, tensorboard
 
+_CURVES = ("gradwatch/loss", "gradwatch/learning_rate", "gradwatch/learning_rate_scale")
+
 
 class EventReader:
     """Reads the event files of one run, oldest first: metadata stands on the first event of a tag only."""
@@ -23,7 +25,7 @@ class EventReader:
     def __init__(self) -> None:
         self.found = False  # whether anything of ours was seen
         self._metadata: dict[str, bytes] = {}
-        self._curves: dict[str, dict[int, float]] = {"gradwatch/loss": {}, "gradwatch/learning_rate_scale": {}}
+        self._curves: dict[str, dict[int, float]] = {key: {} for key in _CURVES}
 
     def records(self, path: Path) -> Iterator[Record]:
         """The records of one file.
@@ -41,12 +43,12 @@ class EventReader:
                 yield record
 
     def completed(self, frame: Frame) -> Frame:
-        """The frame with what the curves know beyond the matrix: the loss and the scale of the learning rates."""
-        loss = self._curves["gradwatch/loss"].get(frame.step, math.nan)
-        scale = self._curves["gradwatch/learning_rate_scale"].get(frame.step, math.nan)
+        """The frame with what the curves know beyond the matrix: the loss, the first learning rate and its scale."""
+        loss, rate, scale = (self._curves[key].get(frame.step, math.nan) for key in _CURVES)
         return replace(
             frame,
             loss=None if math.isnan(loss) else loss,
+            rates=() if math.isnan(rate) else (rate,),
             rate_scale=1.0 if math.isnan(scale) else scale,
         )
 
