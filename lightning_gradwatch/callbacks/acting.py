@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from lightning_gradwatch.callbacks import notes
 from lightning_gradwatch.callbacks.casebook import Casebook
 from lightning_gradwatch.callbacks.host import Host
-from lightning_gradwatch.callbacks.policy import Policy
+from lightning_gradwatch.callbacks.policy import UNDO, Policy
 from lightning_gradwatch.records import Event, Finding
 from lightning_gradwatch.remedies.rate_scale import RateScale
 from lightning_gradwatch.verify import follow_up
@@ -23,16 +24,28 @@ class Actor:
     policy: Policy
     rates: RateScale
 
-    def act(self, host: Host, casebook: Casebook, step: int, agree: Callable[[bool], bool]) -> Event | None:
+    def attach(self, host: Host) -> list[str]:
+        """Reach the optimizers that the fit has now; a sentence for each that cannot be reached.
+
+        Not while the trainer has put the watch aside to search for a learning rate.
+        """
+        reached = [one for one in host.optimizers if hasattr(one, "register_step_pre_hook")]
+        self.rates.attach(reached, lambda: not host.is_searching)
+        return [notes.no_step_hooks(type(one).__name__) for one in host.optimizers if one not in reached]
+
+    def act(
+        self, host: Host, casebook: Casebook, step: int, moved: bool, agree: Callable[[bool], bool]
+    ) -> Event | None:
         """Do what the policy wants done now, on all ranks alike; what was done.
 
         Args:
             host: who trains.
             casebook: what is known of the fit.
             step: the step at hand.
+            moved: whether it moved weights: one that the AMP scaler skipped, or a warm-up's rate of 0, decides nothing.
             agree: whether any rank decided so; all of them come here on the same steps.
         """
-        wanted = self.policy.action(step, casebook.judge.findings, casebook.events)
+        wanted = self.policy.action(step, casebook.judge.findings, casebook.events) if moved else None
         if not agree(wanted is not None):
             return None
         event = self._stop(host, wanted, step) if self.policy.on_vanishing == "stop" else self._decay(wanted, step)
@@ -45,19 +58,36 @@ class Actor:
         known = {finding.id: finding for finding in casebook.judge.findings}
         told = []
         for i, event in enumerate(casebook.events):
-            followed = None if event.effect else follow_up(event, known.get(event.finding), casebook.frames, _WAIT)
+            if event.effect or any(later.action == UNDO for later in casebook.events[i:]):
+                continue  # told already, or taken back
+            followed = follow_up(event, known.get(event.finding), casebook.pulses, _WAIT)
             if followed is not None:
                 casebook.events[i] = followed
                 told.append(followed)
         return told
+
+    def undo(self, casebook: Casebook) -> Event | None:
+        """Take every change of the learning rates back, exactly; what was done, None where there was none."""
+        if self.rates.factor == 1:
+            return None
+        last = next((event for event in reversed(casebook.events) if event.action == "decay_lr"), None)
+        finding = "" if last is None else last.finding
+        old, new = self.rates.set(1.0)
+        event = Event(
+            step=casebook.last_step, action=UNDO, finding=finding, reason="undo() was called", old=old, new=new
+        )
+        casebook.events.append(event)
+        return event
 
     def _stop(self, host: Host, finding: Finding | None, step: int) -> Event:
         host.stop()
         return Event(step=step, action="stop", finding=_id(finding), reason=_reason(finding))
 
     def _decay(self, finding: Finding | None, step: int) -> Event | None:
+        factor = self.rates.factor
         old, new = self.rates.scale(self.policy.decay_factor)
-        if old == new:  # all of them at min_lr already
+        if old == new:  # all of them at min_lr already: what changes nothing now must not add up for later
+            self.rates.set(factor)
             return None
         return Event(step=step, action="decay_lr", finding=_id(finding), reason=_reason(finding), old=old, new=new)
 

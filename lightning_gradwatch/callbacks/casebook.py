@@ -10,12 +10,15 @@ from lightning_gradwatch.detect import Change, Judge
 from lightning_gradwatch.diagnose import explain
 from lightning_gradwatch.records import Anatomy, Event, Frame
 from lightning_gradwatch.records.codec import decode, encode
+from lightning_gradwatch.records.pulse import Pulse, pulse
 from lightning_gradwatch.remedies import prescribe
 from lightning_gradwatch.report.report import Report
 
 # Frames kept for the report, thinned evenly beyond that; and numbers that a checkpoint carries of them.
 _FRAMES = 128
 _CARRIED = 2_000
+# Pulses kept without a gap: the effect of an action compares the steps before it with as many after it.
+_PULSES = 128
 
 
 @dataclass
@@ -31,6 +34,7 @@ class Casebook:
     config: Mapping[str, Any] = field(default_factory=dict)
     anatomy: Anatomy = field(default_factory=Anatomy)
     frames: list[Frame] = field(default_factory=list)
+    pulses: list[Pulse] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     judge: Judge = field(default_factory=Judge)
@@ -38,6 +42,7 @@ class Casebook:
     def take(self, frame: Frame) -> list[Change]:
         """One more measured step: judge it, explain and prescribe for what is new."""
         self.frames.append(frame)
+        self.pulses = [*self.pulses[1 - _PULSES :], pulse(frame)]
         if len(self.frames) > _FRAMES:  # the older half loses every other frame, so that the report spans the whole fit
             self.frames[1 : _FRAMES // 2] = self.frames[1 : _FRAMES // 2 : 2]
         return [self._explained(change, frame) for change in self.judge.judge(frame)]
@@ -84,6 +89,8 @@ class Casebook:
             "events": encode(self.events),
             "notes": list(self.notes),
             "frames": encode(_thinned(self.frames)),
+            "pulses": encode(self.pulses),
+            "anatomy": encode(self.anatomy),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -99,6 +106,9 @@ class Casebook:
         here = [frame for frame in self.frames if frames and frame.step <= frames[-1].step]
         # A learning-rate finder restores the fit that it interrupts: what is here holds more than what was carried.
         self.frames = here if {f.step for f in frames} <= {f.step for f in here} else frames
+        self.anatomy = decode(Anatomy, state["anatomy"]) if "anatomy" in state else self.anatomy
+        pulses = state.get("pulses")  # absent from older states
+        self.pulses = [decode(Pulse, item) for item in pulses] if pulses is not None else [*map(pulse, self.frames)]
 
 
 def _thinned(frames: list[Frame]) -> list[Frame]:

@@ -16,6 +16,7 @@ from lightning_gradwatch.measure.ranks import Ranks, Trouble
 from lightning_gradwatch.measure.schedule import Schedule
 from lightning_gradwatch.measure.step import MOST_LEDGERS, Reading, StepMeter
 from lightning_gradwatch.records import Frame
+from lightning_gradwatch.remedies.rate_scale import RateScale
 
 _TROUBLES = {
     Trouble.ABSENT: notes.ABSENT,
@@ -43,15 +44,20 @@ class LiveFit:
         host: who trains.
         sampled: the last step that was measured, of a fit that is resumed.
         skipped: how many steps the AMP scaler had skipped by then.
+        owed: whether the last chosen batch made no step, so that the next one is measured instead.
+        scale: what the learning rates are multiplied by.
     """
 
-    def __init__(self, host: Host, sampled: int = -1, skipped: int = 0) -> None:
+    def __init__(
+        self, host: Host, sampled: int = -1, skipped: int = 0, owed: bool = False, scale: RateScale | None = None
+    ) -> None:
         self.host = host
         self.sampled = self._earlier = sampled  # the last step that was chosen to be measured, and the one before
         self.ranks = Ranks(**host.ranks, parameters=sum(1 for _ in host.model.parameters()))
         self.skips = Skips(host, skipped)
         self.remarks: list[str] = []  # what a user should know about how the last frame was measured
-        self._owed = False  # whether the last chosen batch made no step, so that the next one is measured instead
+        self.owed = owed
+        self._scale = scale or RateScale()
         self._meter: StepMeter | None = None
         self._handles: list[Any] = []
 
@@ -65,7 +71,7 @@ class LiveFit:
         self.host.begins_batch()
         step = self.host.step
         chosen = step != self.sampled and self.host.completes_window
-        if not chosen or not (self._owed or schedule.due(step) or self._may_be_last(step, schedule)):
+        if not chosen or not (self.owed or schedule.due(step) or self._may_be_last(step, schedule)):
             return False
         self._earlier, self.sampled = self.sampled, step
         self.ranks.expect()
@@ -82,7 +88,7 @@ class LiveFit:
 
     def settle(self) -> None:
         """The chosen batch is over."""
-        self._owed = self.host.idle
+        self.owed = self.host.idle
 
     # --- what -----------------------------------------------------------------------------------------------------
 
@@ -93,9 +99,7 @@ class LiveFit:
         self._flat = flat_slices(self.host.engine, self.ranks.size)
         self._global_step = self.host.global_step
         optimizers = self.host.optimizers
-        self._rates = tuple(
-            float(group["lr"]) for optimizer in optimizers for group in optimizer.param_groups if "lr" in group
-        )
+        self._rates = [self._scale.rates_of(optimizer) for optimizer in optimizers]
         for optimizer in optimizers:
             self._listen(optimizer, listener)
 
@@ -131,6 +135,8 @@ class LiveFit:
         self.skips.begins(raw)
         meter, index = self._meter, self._index(raw)
         if meter is not None:
+            if index < len(self._rates):  # a warm-up may have been written since the batch began
+                self._rates[index] = self._scale.rates_of(raw)
             scale = self.host.gradient_scale(optimizer)
             meter.optimizer(index).begins(
                 lambda: owned_by(raw, index, meter.names, self.ranks.size, self._flat), scale, meter.backwards
@@ -167,7 +173,7 @@ class LiveFit:
             epoch=self.host.epoch,
             batch=batch,
             loss=reading.loss,
-            rates=self._rates,
+            rates=tuple(rate for rates in self._rates for rate in rates),
             rate_scale=rate_scale,
             loss_scale=self.host.loss_scale,
             skipped=overflowed,

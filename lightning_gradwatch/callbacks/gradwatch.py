@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 from lightning_gradwatch import _lightning
+from lightning_gradwatch.callbacks import keeping
 from lightning_gradwatch.callbacks.host import TrainerHost
 from lightning_gradwatch.callbacks.policy import OnVanishing
 from lightning_gradwatch.callbacks.settings import Settings
@@ -53,6 +55,7 @@ class GradWatch(*_Bases):
         - ``gradwatch/update_ratio_smallest`` (||dw||/||w||): of the parameter that moves least.
         - ``gradwatch/update_ratio_median`` (||dw||/||w||): of the parameter in the middle.
         - ``gradwatch/clip_ratio`` (share, 0..1): length of the gradient that clipping left; 1: not clipped.
+        - ``gradwatch/learning_rate`` (learning rate): what the first parameter group really stepped with.
         - ``gradwatch/learning_rate_scale`` (factor): what ``"decay_lr"`` multiplies the rates by.
         - ``gradwatch/open_findings`` (count): alarms that are open.
 
@@ -92,6 +95,8 @@ class GradWatch(*_Bases):
             name=name,
         )
         self._watch = Watch(settings)
+        self._key = ""  # of its state in a checkpoint, once a trainer is known
+        self._fitted: tuple[Any, Any] | None = None  # weak references: the trainer and the module of the last fit
 
     # --- what users read ----------------------------------------------------------------------------------------------
 
@@ -121,18 +126,38 @@ class GradWatch(*_Bases):
     @property
     def state_key(self) -> str:
         """Tells the state of several watches apart in a checkpoint."""
-        settings = self._watch.settings
-        return f"GradWatch{{'name': {settings.name!r}, 'every_n_steps': {settings.every_n_steps}}}"
+        return self._key or keeping.key(self.settings.name, every_n_steps=self.settings.every_n_steps)
+
+    def undo(self) -> None:
+        """Take back every decay of the learning rates, exactly, from the next step on; the report keeps it as an event.
+
+        Call it on every rank.  A further decay waits for ``cooldown_steps`` again.
+        """
+        self._watch.undo()
 
     # --- hooks: each moment of a fit is handed on ---------------------------------------------------------------------
 
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
-        """A new fit starts with an empty casebook."""
-        if stage == "fit":
+        """A new fit starts with an empty casebook, unless its trainer goes on where it stopped."""
+        alike = [one for one in _watches(trainer) if one.settings.name == self.settings.name]
+        self._key = keeping.key(self.settings.name, alike.index(self) if self in alike else 0)
+        if stage == "fit" and not self._goes_on(trainer, pl_module):
             self._watch.reset()
+
+    def _goes_on(self, trainer: Any, pl_module: Any) -> bool:
+        """A trainer that fits the same module again counts its steps on, and so does the watch."""
+        known = self._fitted is not None and self._fitted[0]() is trainer and self._fitted[1]() is pl_module
+        return known and trainer.global_step > 0 and not self.is_off
+
+    def on_load_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        """What counts is what the checkpoint says; the state of a watch that was renamed is found too."""
+        if self._watch.live is None:
+            self._watch.reset()
+        keeping.adopt(checkpoint["callbacks"], self.state_key, [one.state_key for one in _watches(trainer)])
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Learn what the network is made of; open the sinks."""
+        self._fitted = weakref.ref(trainer), weakref.ref(pl_module)
         self._watch.begins(TrainerHost(trainer, pl_module), lambda: trainer.loggers, trainer.is_global_zero)
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
@@ -181,9 +206,14 @@ class GradWatch(*_Bases):
 
     def __getstate__(self) -> dict[str, Any]:
         """Copies and pickles hold nothing of the fit that runs."""
-        return {name: value for name, value in self.__dict__.items() if name not in _LENT}
+        own = {name: value for name, value in self.__dict__.items() if name not in _LENT}
+        return {**own, "_fitted": None}
 
     def _leave(self) -> None:
         self._watch.leaves()
         for name in _LENT:
             self.__dict__.pop(name, None)
+
+
+def _watches(trainer: Any) -> list[GradWatch]:
+    return [one for one in trainer.callbacks if isinstance(one, GradWatch)]

@@ -85,6 +85,11 @@ class Host(Protocol):
         """Whether the batch at hand made no optimizer step although others do: the user accumulates by hand."""
         ...
 
+    @property
+    def is_searching(self) -> bool:
+        """Whether these steps are not the fit's but a search for a learning rate or a batch size, undone afterwards."""
+        ...
+
     def begins_batch(self) -> None:
         """A batch starts."""
         ...
@@ -135,6 +140,7 @@ class TrainerHost:
     def __init__(self, trainer: Any, module: Any) -> None:
         self._trainer, self.model = trainer, module
         self._begun_at = -1
+        self._callbacks = list(trainer.callbacks)
 
     @property
     def step(self) -> int:
@@ -187,6 +193,12 @@ class TrainerHost:
     def checks_here(self) -> bool:
         """As far as the settings of validation tell."""
         return _lightning.is_checked_after(self._trainer)
+
+    @property
+    def is_searching(self) -> bool:
+        """Lightning's searches put all callbacks of the fit aside."""
+        now = self._trainer.callbacks
+        return bool(self._callbacks) and not any(one in now for one in self._callbacks)
 
     def begins_batch(self) -> None:
         """Remember where the batch began."""

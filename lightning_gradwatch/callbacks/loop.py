@@ -123,6 +123,10 @@ class LoopWatch:
         """
         return self.report.plot(ax)
 
+    def undo(self) -> None:
+        """Take back every decay of the learning rates, exactly, from the next step on; on every process."""
+        self._watch.undo()
+
     @contextmanager
     def step(self, loss: Any) -> Iterator[LoopWatch]:
         """One batch: its backward and, at the end of an accumulation window, its optimizer step stand inside.

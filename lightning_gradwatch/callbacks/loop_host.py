@@ -24,6 +24,7 @@ class LoopHost:
     completes_window = True  # whether the optimizer steps is seen when it does
     may_end_here = False  # nobody knows how long a loop goes on
     checks_here = False
+    is_searching = False
     epoch = 0
 
     def __init__(self, model: Any, optimizers: list[Any], scaler: Any = None) -> None:

@@ -68,6 +68,11 @@ def not_recorded(path: str, error: Exception) -> str:
     return f"nothing is recorded to {path}: {error}"
 
 
+def no_step_hooks(optimizer: str) -> str:
+    """Let the optimizer inherit ``torch.optim.Optimizer``, or lower its learning rate yourself."""
+    return f"the learning rate of {optimizer} cannot be decayed: it is no torch optimizer, which has step hooks"
+
+
 def state_ignored(error: Exception) -> str:
     """Nothing, if the checkpoint is of another version: the watch begins anew and the fit is not touched."""
     return f"what the checkpoint says of an earlier watch is ignored: {error}"

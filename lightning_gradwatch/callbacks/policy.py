@@ -11,6 +11,7 @@ from lightning_gradwatch.records import Event, Finding, Kind
 
 OnVanishing = Literal["warn", "decay_lr", "stop", "ignore"]
 CHOICES = ("warn", "decay_lr", "stop", "ignore")
+UNDO = "undo_decay_lr"  # the event of a user who took the decays back
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Policy:
             return None
         done = [event for event in events if event.action == self.on_vanishing]
         most = self.max_decays if self.on_vanishing == "decay_lr" else 1
-        if len(done) >= most or (done and step - done[-1].step < self.cooldown_steps):
+        last = max((event.step for event in events if event.action in (self.on_vanishing, UNDO)), default=None)
+        if len(done) >= most or (last is not None and step - last < self.cooldown_steps):
             return None
         return next((f for f in findings if f.kind is Kind.VANISHING and f.is_alarm), None)

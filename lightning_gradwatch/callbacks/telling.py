@@ -36,6 +36,10 @@ class Teller:
     _pictured: int = field(default=0, init=False)
     _told: dict[str, Severity] = field(default_factory=dict, init=False)  # of each open finding, the worst spoken of
 
+    def __post_init__(self) -> None:
+        found = self.casebook.judge.findings  # of a fit that goes on
+        self._told = {one.id: one.severity for one in found if not one.resolved}
+
     def record_to(self, path: str) -> None:
         """Record to a file too; one that cannot be written is said, and the fit is watched without it."""
         try:

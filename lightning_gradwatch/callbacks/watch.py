@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from lightning_gradwatch.anatomy import flat_slices, inspect_model
-from lightning_gradwatch.callbacks import console, notes
+from lightning_gradwatch.callbacks import console, keeping, notes
 from lightning_gradwatch.callbacks.acting import Actor
 from lightning_gradwatch.callbacks.casebook import Casebook
 from lightning_gradwatch.callbacks.fit import LiveFit, config_of
@@ -18,9 +18,7 @@ from lightning_gradwatch.callbacks.host import Host
 from lightning_gradwatch.callbacks.monitored import Monitored
 from lightning_gradwatch.callbacks.settings import Settings
 from lightning_gradwatch.callbacks.telling import Teller
-from lightning_gradwatch.errors import UnreadableRecord
 from lightning_gradwatch.records import Event, Frame, Kind
-from lightning_gradwatch.records.codec import FORMAT, dumps, loads
 from lightning_gradwatch.remedies.rate_scale import RateScale
 from lightning_gradwatch.report.report import Report
 from lightning_gradwatch.sinks import open_sinks
@@ -47,7 +45,9 @@ class Watch:
         self.live: LiveFit | None = None
         self.monitored = Monitored()
         self._chosen = False  # whether the batch at hand is measured, on all ranks alike
+        self._moved = False  # whether that batch was measured and moved weights
         self._skipped = 0  # steps that the AMP scaler skipped before this fit was resumed
+        self._owed = False  # whether it was resumed between a chosen batch and the step that it is measured on
 
     @property
     def report(self) -> Report:
@@ -69,24 +69,35 @@ class Watch:
             loggers: gives the loggers; asked only where this process is the one that writes.
             here: whether it is.
         """
-        self.live, self._chosen = LiveFit(host, self.casebook.last_step, self._skipped), False
+        self.live = LiveFit(host, self.casebook.last_step, self._skipped, self._owed, self.actor.rates)
+        self._chosen = False
         self._publish(self.casebook.frames)
         self._open(host, loggers, here)
 
     @guarded
     def _open(self, host: Host, loggers: Callable[[], Sequence[Any]], here: bool) -> None:
-        self.casebook.anatomy = inspect_model(host.model, flat_slices(host.engine, 1))
+        now = inspect_model(host.model, flat_slices(host.engine, 1))
+        if not self.casebook.anatomy.is_build_of(now):  # of a fit that goes on, what counts is how the network began
+            self.casebook.anatomy = now
         self.teller = self._make_teller(loggers, here)
-        if self.settings.on_vanishing == "decay_lr":
-            self.actor.rates.attach(host.optimizers)
 
     def batch_begins(self) -> None:
         """Decide whether this batch is measured."""
         if self.live is not None and self._chosen:
             self.live.retract()  # the batch before was cut short: its step is still to come
+        self._treat()
         self._chosen = self.live is not None and self.live.chooses(self.settings.schedule)
         if self._chosen:
             self._measure()
+
+    def _treat(self) -> None:
+        """Keep the rates decayed: outside the guard, since a rank whose watch is off must step as the others do.
+
+        Also where the policy is another one than before a resume: a rate that jumps back would be a change unasked.
+        """
+        if self.live is not None and (self.settings.on_vanishing == "decay_lr" or self.actor.rates.factor != 1):
+            for refusal in self.actor.attach(self.live.host):
+                self.teller.note(refusal)
 
     @guarded
     def _measure(self) -> None:
@@ -132,6 +143,7 @@ class Watch:
             return
         self._chosen = False
         self.live.settle()
+        self._moved = False
         try:
             self._judge(batch)
         finally:
@@ -139,13 +151,13 @@ class Watch:
         self._publish(self.casebook.frames[-1:])
         # Outside the guard: ranks decide together, and one that is missing, its watch off, would hang the others.
         if self.settings.policy.acts:
-            self._tell(self.actor.act(self.live.host, self.casebook, self.live.sampled, self.live.agree))
+            self._tell(self.actor.act(self.live.host, self.casebook, self.live.sampled, self._moved, self.live.agree))
 
     @guarded
     def _judge(self, batch: int) -> None:
         frame = None if self.live is None else self.live.finish(batch, self.actor.rates.factor)
         if frame is not None and self.live is not None:
-            changes = self.casebook.take(frame)
+            self._moved, changes = frame.moved, self.casebook.take(frame)
             self.teller.frame(frame, changes, self.actor.follow_up(self.casebook), self.live.remarks)
 
     @guarded
@@ -158,6 +170,10 @@ class Watch:
     def _tell(self, event: Event | None) -> None:
         if event is not None:
             self.teller.announce(event.step, [], [event])
+
+    def undo(self) -> None:
+        """Take back every change of the learning rates."""
+        self._tell(self.actor.undo(self.casebook))
 
     @guarded
     def ends(self) -> None:
@@ -172,27 +188,33 @@ class Watch:
                 close()
             except Exception as error:  # an error in on_exception would replace the user's own
                 console.failed("cleaning up", error)
-        self._skipped = live.skips.count if live else self._skipped
+        if live is not None:
+            self._skipped, self._owed = live.skips.count, live.owed
 
     # --- what outlives a process --------------------------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
         """One JSON text: nothing that ``weights_only=True`` could refuse."""
-        skipped = self.live.skips.count if self.live else self._skipped
-        state = {**self.casebook.state(), "rate_scale": self.actor.rates.factor, "skipped_steps": skipped}
-        return {"format": FORMAT, "gradwatch": dumps(state)}
+        live = self.live
+        state = {
+            "rate_scale": self.actor.rates.factor,
+            "skipped_steps": self._skipped if live is None else live.skips.count,
+            "owed": self._owed if live is None else live.owed,
+        }
+        return keeping.pack({**self.casebook.state(), **state})
 
     def restore(self, state_dict: dict[str, Any]) -> None:
         """Go on where the checkpoint was written; a state that cannot be read is said once and ignored."""
         try:
-            if state_dict.get("format") != FORMAT:
-                raise UnreadableRecord(f"its format is {state_dict.get('format')!r}, this version reads {FORMAT}.")
-            state = loads(state_dict["gradwatch"], "checkpoint")
+            state = keeping.unpack(state_dict)
             self.casebook.restore(state)
-            self.actor.rates.scale(float(state["rate_scale"]) / self.actor.rates.factor)
-            self._skipped = int(state.get("skipped_steps", 0))
+            self.actor.rates.set(float(state["rate_scale"]))
+            self._skipped, self._owed = int(state.get("skipped_steps", 0)), bool(state.get("owed", False))
+            if self.live is not None:  # rolled back while it runs
+                self.live.sampled, self.live.owed = self.casebook.last_step, self._owed
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            self.reset()
+            if self.live is None:
+                self.reset()
             self.teller.note(notes.state_ignored(error))
 
     def __getstate__(self) -> dict[str, Any]:

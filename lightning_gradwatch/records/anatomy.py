@@ -26,6 +26,10 @@ class Anatomy:
     layers: tuple[Layer, ...] = ()
     activations: tuple[tuple[str, str], ...] = ()  # (module name, class) of modules that are activations
 
+    def is_build_of(self, other: Anatomy) -> bool:
+        """Whether both are one network, whatever its weights are by now."""
+        return _build(self) == _build(other)
+
     def layer(self, name: str) -> Layer | None:
         """The layer of that name; None: there is none."""
         return next((layer for layer in self.layers if layer.name == name), None)
@@ -33,3 +37,7 @@ class Anatomy:
     def has(self, family: str) -> bool:
         """Whether any layer is of that family."""
         return any(layer.family == family for layer in self.layers)
+
+
+def _build(anatomy: Anatomy) -> tuple[object, ...]:
+    return tuple((layer.name, layer.type, layer.parameters) for layer in anatomy.layers), anatomy.activations

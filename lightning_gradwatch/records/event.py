@@ -10,7 +10,7 @@ class Event:
     """One action that the watch took, with the value before and after it."""
 
     step: int
-    action: str  # "decay_lr", "stop"
+    action: str  # "decay_lr", "undo_decay_lr", "stop"
     finding: str  # id of the finding that caused it
     reason: str  # one sentence
     old: tuple[float, ...] = ()  # e.g. the learning rates before

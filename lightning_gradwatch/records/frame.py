@@ -140,8 +140,8 @@ class Frame:
     epoch: int
     batch: int  # index of the batch within its epoch
     loss: float | None  # the user's loss, unscaled; None: there was none
-    rates: tuple[float, ...] = ()  # learning rate of every parameter group, all optimizers in order
-    rate_scale: float = 1.0  # what on_vanishing="decay_lr" multiplies them by
+    rates: tuple[float, ...] = ()  # that every parameter group stepped with, all optimizers in order
+    rate_scale: float = 1.0  # what on_vanishing="decay_lr" multiplied the schedule's rates by
     loss_scale: float = 1.0  # of the AMP scaler
     skipped: bool = False  # the AMP scaler skipped this step: its infinities are not news
     skipped_steps: int = 0  # how many steps the scaler has skipped so far, the ones between measured steps included

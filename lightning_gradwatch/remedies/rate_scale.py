@@ -51,8 +51,13 @@ class RateScale:
         self.floor = float(floor)
         self._forget()
 
-    def attach(self, optimizers: Iterable[Any]) -> None:
+    def attach(self, optimizers: Iterable[Any], active: Callable[[], bool] | None = None) -> None:
         """Scale these optimizers too from now on; one that is attached already stays attached once.
+
+        Args:
+            optimizers: the optimizers of a fit.
+            active: asked before every step: whether it is scaled.  A search for a learning rate steps with the fit's
+                optimizers too, and must find the clean one.
 
         Raises:
             WrongArgument: one of them is not an optimizer of torch's kind.
@@ -60,10 +65,11 @@ class RateScale:
         for optimizer in map(unwrapped, optimizers):
             if not hasattr(optimizer, "register_step_pre_hook"):
                 raise WrongArgument("optimizers", "torch optimizers, which have step hooks", type(optimizer).__name__)
-            if not any(optimizer is other for other in self._optimizers()):
+            if not self._is_attached(optimizer):
                 before = optimizer.register_step_pre_hook(self._before_step)
                 after = optimizer.register_step_post_hook(self._after_step)
                 self._attached.append((weakref.ref(optimizer), (before, after)))
+        self._active = active or self._active
 
     def scale(self, by: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Multiply the factor; returns the effective rates before and after it.
@@ -71,9 +77,15 @@ class RateScale:
         Raises:
             WrongArgument: ``by`` is not a finite number above 0.
         """
-        _positive("by", by)
-        old = self.effective_rates()
-        self.factor *= by
+        return self.set(self.factor * _positive("by", by))
+
+    def set(self, factor: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Exchange the factor, 1 undoes all scaling exactly; returns the effective rates before and after it.
+
+        Raises:
+            WrongArgument: ``factor`` is not a finite number above 0.
+        """
+        old, self.factor = self.effective_rates(), _positive("factor", factor)
         for optimizer in [o for o in self._optimizers() if id(o) in self._live]:
             self._clean(optimizer)
             self._apply(optimizer)
@@ -81,9 +93,13 @@ class RateScale:
 
     def effective_rates(self) -> tuple[float, ...]:
         """The rate that each parameter group really steps with, all attached optimizers in order."""
-        return tuple(
-            float(self._scaled(clean)) for optimizer in self._optimizers() for clean in self._clean_rates(optimizer)
-        )
+        return tuple(rate for optimizer in self._optimizers() for rate in self.rates_of(optimizer))
+
+    def rates_of(self, optimizer: Any) -> tuple[float, ...]:
+        """The rate that each group of this optimizer really steps with; the clean one if it is not attached."""
+        raw = unwrapped(optimizer)
+        scaled = self._is_attached(raw) and self._active()
+        return tuple(float(self._scaled(clean) if scaled else clean) for clean in self._clean_rates(raw))
 
     def reapply(self, optimizer: Any) -> None:
         """Scale what was written into a stepping optimizer from outside its closure; else nothing.
@@ -111,15 +127,19 @@ class RateScale:
     def _forget(self) -> None:
         self._attached: list[tuple[weakref.ref[Any], tuple[Any, ...]]] = []
         self._live: dict[int, list[ScaledGroup]] = {}  # id(optimizer) -> its scaled groups, while it steps
+        self._active: Callable[[], bool] = _always
 
     def _optimizers(self) -> Iterator[Any]:
         return (optimizer for optimizer in (reference() for reference, _ in self._attached) if optimizer is not None)
+
+    def _is_attached(self, optimizer: Any) -> bool:
+        return any(optimizer is other for other in self._optimizers())
 
     # --- around one step --------------------------------------------------------------------------------------------
 
     def _before_step(self, optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         self._clean(optimizer)  # a step that died half-way left it scaled
-        if self.factor == 1:
+        if self.factor == 1 or not self._active():
             return None
         self._apply(optimizer)  # before the closure too: LBFGS reads its rate before it calls it
         return _with_closure(args, kwargs, lambda closure: self._wrapped(optimizer, closure))
@@ -164,6 +184,10 @@ class RateScale:
     def __setstate__(self, state: dict[str, float]) -> None:
         self.factor, self.floor = state["factor"], state["floor"]
         self._forget()
+
+
+def _always() -> bool:
+    return True
 
 
 def _groups(optimizer: Any) -> list[dict[str, Any]]:

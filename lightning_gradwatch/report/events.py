@@ -5,7 +5,7 @@ from __future__ import annotations
 from lightning_gradwatch.records import Event, Kind
 from lightning_gradwatch.report import words
 
-_ACTIONS = {"decay_lr": "learning rate", "stop": "stopped the fit"}
+_ACTIONS = {"decay_lr": "learning rate", "undo_decay_lr": "learning rate back", "stop": "stopped the fit"}
 _MOST = 3  # different changes told; a network with a rate for each layer has hundreds
 
 

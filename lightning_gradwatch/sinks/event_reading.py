@@ -18,6 +18,7 @@ from lightning_gradwatch.sinks import event_files, event_values, packed, tensorb
 
 _CURVES = (
     "gradwatch/loss",
+    "gradwatch/learning_rate",
     "gradwatch/learning_rate_scale",
     "gradwatch/gradient_norm",
     "gradwatch/clip_ratio",
@@ -48,11 +49,12 @@ class EventReader:
                 yield record
 
     def completed(self, frame: Frame) -> Frame:
-        """The frame with what the curves know beyond the matrix: loss, scale of the learning rates, clipping."""
-        loss, scale, norm, ratio = (self._curves[key].get(frame.step, math.nan) for key in _CURVES)
+        """The frame with what the curves know beyond the matrix: loss, first learning rate and its scale, clipping."""
+        loss, rate, scale, norm, ratio = (self._curves[key].get(frame.step, math.nan) for key in _CURVES)
         return replace(
             frame,
             loss=None if math.isnan(loss) else loss,
+            rates=() if math.isnan(rate) else (rate,),
             rate_scale=1.0 if math.isnan(scale) else scale,
             optimizers=() if math.isnan(norm * ratio) else (_stepped(norm, norm * ratio),),
         )

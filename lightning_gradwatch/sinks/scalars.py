@@ -34,6 +34,10 @@ SCALARS: dict[str, tuple[str, str]] = {
         "share, 0..1",
         "length of the gradient that clipping left, of the optimizer that was clipped most; 1: not clipped",
     ),
+    "gradwatch/learning_rate": (
+        "learning rate",
+        "what the first parameter group stepped with: the schedule's rate, decayed by on_vanishing='decay_lr'",
+    ),
     "gradwatch/learning_rate_scale": (
         "factor",
         "what on_vanishing='decay_lr' multiplies every learning rate by; 1: untouched",
@@ -70,6 +74,7 @@ def scalars(frame: Frame, findings: Sequence[Finding]) -> dict[str, float]:
         _smallest(updates),
         statistics.median(updates) if updates else math.nan,
         math.nan if frame.skipped else _or_nan(frame.clip_ratio),
+        frame.rates[0] if frame.rates else math.nan,
         float(frame.rate_scale),
         float(sum(finding.is_alarm for finding in findings)),
     )

@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lightning_gradwatch.records import Event, Finding, Frame, Kind
+from lightning_gradwatch.records import Event, Finding, Kind
+from lightning_gradwatch.records.pulse import Pulse
 from lightning_gradwatch.verify.window import Window, window
 
 # Measured steps that a median needs.
@@ -20,7 +21,7 @@ _QUIET = 0.1
 _WORDS = {"better": "better", "same": "no clear change", "worse": "worse"}
 
 
-def follow_up(event: Event, finding_before: Finding | None, frames: Sequence[Frame], wait: int) -> Event | None:
+def follow_up(event: Event, finding_before: Finding | None, pulses: Sequence[Pulse], wait: int) -> Event | None:
     """The event with its effect, or None while it is too early to tell.
 
     "worse" if the flow moved away from 0 decades, or the loss rose or broke; else "better" if the flow came nearer to
@@ -30,16 +31,16 @@ def follow_up(event: Event, finding_before: Finding | None, frames: Sequence[Fra
     Args:
         event: what was done; one whose effect is known already is returned as it is.
         finding_before: the finding that it was done about, as it was then; None: not known.
-        frames: measured steps in order, those before the event among them.
+        pulses: measured steps in order, those before the event among them.
         wait: steps after the event before anything is said.
     """
     if event.effect is not None:
         return event
-    taken = [frame for frame in frames if not frame.skipped]
-    after = [frame for frame in taken if frame.step > event.step]
+    taken = [one for one in pulses if not one.skipped]
+    after = [one for one in taken if one.step > event.step]
     if len(after) < _FEWEST or after[-1].step - event.step < wait:
         return None
-    before = [frame for frame in taken if frame.step <= event.step][-max(_FEWEST, len(after)) :]
+    before = [one for one in taken if one.step <= event.step][-max(_FEWEST, len(after)) :]
     steps = after[-1].step - event.step
     if not before:
         sentence = f"no change can be shown after {steps} steps: nothing was measured before."

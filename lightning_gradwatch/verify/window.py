@@ -6,14 +6,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lightning_gradwatch.records import Frame
-from lightning_gradwatch.records.flow import flow_in
+from lightning_gradwatch.records.pulse import Pulse
 from lightning_gradwatch.verify import robust
 
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
-    """Some successive frames, summed up; None: not measured in them."""
+    """Some successive steps, summed up; None: not measured in them."""
 
     step: float  # in the middle
     flow: float | None  # decades from the head to the layer whose gradient is farthest from the head's, median
@@ -24,20 +23,20 @@ class Window:
     norm_noise: float | None  # of the gradient norm around its own trend, decades
 
 
-def window(frames: Sequence[Frame], ledger: str) -> Window:
-    """Sum up frames.
+def window(pulses: Sequence[Pulse], ledger: str) -> Window:
+    """Sum up steps.
 
     Args:
-        frames: at least one, in order.
+        pulses: at least one, in order.
         ledger: name of the ledger that counts; of all, the worst one, where none is called so.
     """
-    flows = [flow for frame in frames if (flow := _flow(frame, ledger)) is not None]
-    losses = [(float(frame.step), frame.loss) for frame in frames if frame.loss is not None]
+    flows = [flow for one in pulses if (flow := _flow(one, ledger)) is not None]
+    losses = [(float(one.step), one.loss) for one in pulses if one.loss is not None]
     finite = [(step, loss) for step, loss in losses if math.isfinite(loss)]
-    norms = [(float(f.step), math.log10(f.norm)) for f in frames if f.norm and math.isfinite(f.norm)]
+    norms = [(float(p.step), math.log10(p.norm)) for p in pulses if p.norm and math.isfinite(p.norm)]
     broken = 2 * len(finite) <= len(losses)  # a median of which half is not finite is not
     return Window(
-        step=robust.median([float(frame.step) for frame in frames]) or 0.0,
+        step=robust.median([float(one.step) for one in pulses]) or 0.0,
         flow=robust.median(flows),
         flow_spread=robust.spread([flow for flow in flows if math.isfinite(flow)]),
         loss=(math.inf if losses else None) if broken else robust.median([loss for _, loss in finite]),
@@ -47,7 +46,6 @@ def window(frames: Sequence[Frame], ledger: str) -> Window:
     )
 
 
-def _flow(frame: Frame, ledger: str) -> float | None:
-    named = [one for one in frame.ledgers if one.name == ledger] or frame.ledgers
-    flows = [flow for one in named for flow in flow_in(frame, one).values() if not math.isnan(flow)]
-    return max(flows, key=abs, default=None)
+def _flow(one: Pulse, ledger: str) -> float | None:
+    named = one.flows.get(ledger)
+    return named if named is not None else max(one.flows.values(), key=abs, default=None)

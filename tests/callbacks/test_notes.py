@@ -12,6 +12,7 @@ SAID = {
     "kept_elsewhere": notes.kept_elsewhere(True),
     "partial": notes.partial("net.norm.weight", 2),
     "not_recorded": notes.not_recorded("run.jsonl", OSError("no space")),
+    "no_step_hooks": notes.no_step_hooks("Adam"),
     "state_ignored": notes.state_ignored(KeyError("judge")),
     "switched_off": notes.switched_off("judging", ZeroDivisionError("1 / 0")),
     **{name: value for name, value in vars(notes).items() if name.isupper()},

@@ -2,7 +2,9 @@
 
 import copy
 import importlib
+import json
 import pickle
+from pathlib import Path
 
 import pytest
 import torch
@@ -87,39 +89,171 @@ def test_several_instances_side_by_side(tmp_path):
     assert len({w.state_key for w in watches}) == 3
 
 
-@pytest.fixture(scope="module")
-def interrupted(tmp_path_factory):
-    """A fit of 24 steps with a checkpoint after each of them, and its watch."""
-    folder = tmp_path_factory.mktemp("checkpoints")
-    pl = importlib.import_module(NAMESPACES[0])
-
-    def run(ckpt=None):
-        watch = GradWatch(every_n_steps=5, on_vanishing="decay_lr", cooldown_steps=8, strict=True)
-        saving = pl.callbacks.ModelCheckpoint(folder, "{step}", every_n_train_steps=1, save_top_k=-1)
-        callbacks = [watch] if ckpt else [watch, saving]
-        runner = trainer(NAMESPACES[0], callbacks, max_epochs=3, enable_checkpointing=ckpt is None)
-        torch.manual_seed(5)
-        fitted = module(NAMESPACES[0], network(), "SGD", rate=0.05)
-        # One batch over and over: Lightning begins the epoch's data anew when it resumes in the middle.
-        same = torch.utils.data.DataLoader([next(iter(data()))] * 8, batch_size=None)
-        runner.fit(fitted, same, ckpt_path=ckpt)
-        return watch, fitted
-
-    return run, run(), folder
+# --- what a checkpoint holds -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.filterwarnings("ignore:Be aware that when using `ckpt_path`:UserWarning")  # no further checkpoints
-@pytest.mark.filterwarnings("ignore:You're resuming from a checkpoint that ended before the epoch ended")
-@pytest.mark.parametrize("step", [1, 3, 4, 7, 8, 12, 16, 23])
-def test_interrupted_at_any_step_the_resumed_fit_is_the_uninterrupted_one(interrupted, step):
-    run, (straight, weights), folder = interrupted
-    resumed, again = run(str(folder / f"step={step}.ckpt"))
-    assert resumed.report.findings == straight.report.findings
-    assert resumed.report.events == straight.report.events
-    assert resumed.report.events
-    ours, theirs = resumed.report.frames, straight.report.frames
-    assert [frame.step for frame in ours] == [frame.step for frame in theirs]
-    assert [frame.rate_scale for frame in ours] == [frame.rate_scale for frame in theirs]
-    assert [frame.loss for frame in ours] == [frame.loss for frame in theirs]
-    for one, other in zip(again.parameters(), weights.parameters(), strict=True):
-        assert torch.equal(one, other)
+def test_everything_in_it_loads_with_weights_only(tmp_path):
+    watch = GradWatch(every_n_steps=1, on_vanishing="decay_lr", record_to=str(tmp_path))  # a folder: that is noted
+    runner = trainer(NAMESPACES[0], [watch])
+    runner.fit(module(NAMESPACES[0], network()), data())
+    runner.save_checkpoint(tmp_path / "all.ckpt")
+    loaded = torch.load(tmp_path / "all.ckpt", weights_only=True)
+    again = GradWatch()
+    again.load_state_dict(loaded["callbacks"][watch.state_key])
+    assert again.report.findings == watch.report.findings
+    assert again.report.findings[0].remedies
+    assert again.report.findings[0].causes
+    assert again.report.events == watch.report.events != ()
+    assert again.report.notes == watch.report.notes != ()
+
+
+@pytest.mark.parametrize(("depth", "steps"), [(20, 140), (1000, 4)], ids=["many frames", "many layers"])
+def test_a_state_stays_small(depth, steps):
+    watch = GradWatch(every_n_steps=1)
+    net = network(depth=depth, activation="relu", init="he")
+    runner = trainer(NAMESPACES[0], [watch], max_epochs=-1, max_steps=steps)
+    runner.fit(module(NAMESPACES[0], net, "SGD", rate=1e-6), data())
+    assert len(watch.report.frames) >= min(steps, 64)
+    assert len(watch.state_dict()["gradwatch"]) < 200_000
+
+
+def test_a_state_of_the_first_format_is_gone_on_with(tmp_path):
+    """Written by the version of 819bcd9 after 8 steps with one decay; two frames of it are kept here."""
+    stored = json.loads((Path(__file__).parent / "data" / "state_format_1.json").read_text())
+    path = tmp_path / "old.ckpt"
+    runner = trainer(NAMESPACES[0])
+    runner.fit(module(NAMESPACES[0], network()), data())
+    runner.save_checkpoint(path)
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["callbacks"] = {stored["key"]: stored["state"]}
+    torch.save(checkpoint, path)
+    watch = GradWatch(every_n_steps=4)
+    with pytest.warns(UserWarning, match="Be aware that when using `ckpt_path`"):  # its key was another one
+        trainer(NAMESPACES[0], [watch], max_epochs=2).fit(module(NAMESPACES[0], network()), data(), ckpt_path=path)
+    report = watch.report
+    assert report.notes == ()
+    assert [event.action for event in report.events] == ["decay_lr"]
+    assert report.findings[0].first_step == 0
+    assert report.findings[0].last_step == report.frames[-1].step == 15
+    assert report.frames[-1].rate_scale == 0.5
+
+
+# --- with and without, and otherwise ---------------------------------------------------------------------------------
+
+
+def saved(tmp_path, *callbacks):
+    runner = trainer(NAMESPACES[0], callbacks)
+    runner.fit(module(NAMESPACES[0], network(), "SGD", rate=0.1), data())
+    runner.save_checkpoint(tmp_path / "first.ckpt")
+    return tmp_path / "first.ckpt"
+
+
+def resumed(path, *callbacks):
+    runner = trainer(NAMESPACES[0], callbacks, max_epochs=2)
+    fitted = module(NAMESPACES[0], network(), "SGD", rate=0.1)
+    runner.fit(fitted, data(), ckpt_path=path)
+    assert runner.global_step == 16
+    return fitted
+
+
+def test_a_checkpoint_without_the_watch_resumes_with_it(tmp_path):
+    watch = GradWatch(every_n_steps=1)
+    resumed(saved(tmp_path), watch)
+    assert [frame.step for frame in watch.report.frames] == list(range(8, 16))
+    assert [finding.first_step for finding in watch.report.findings] == [8]
+    assert watch.report.notes == ()
+
+
+def test_a_checkpoint_with_the_watch_resumes_without_it(tmp_path):
+    path = saved(tmp_path, GradWatch())
+    with pytest.warns(UserWarning, match="Please add the following callbacks") as said:
+        resumed(path)
+    assert ["GradWatch" in str(warning.message) for warning in said if warning.category is UserWarning] == [True]
+
+
+OTHERWISE = {
+    "measured more rarely": {"every_n_steps": 3},
+    "another policy": {"on_vanishing": "warn"},
+    "another factor": {"decay_factor": 0.9},
+}
+
+
+@pytest.mark.parametrize("change", OTHERWISE.values(), ids=OTHERWISE.keys())
+def test_other_settings_keep_what_was_found_and_done(change, tmp_path):
+    """Not a word about callbacks that are missing either: warnings are errors here."""
+    options = {"every_n_steps": 1, "on_vanishing": "decay_lr", "max_decays": 1}
+    before, after = GradWatch(**options), GradWatch(**options | change)
+    path = saved(tmp_path, before)
+    resumed(path, after)
+    assert after.report.events == before.report.events != ()
+    assert [finding.first_step for finding in after.report.findings] == [0]
+    assert after.report.frames[-1].rates == pytest.approx((0.05,))  # decayed still, whatever the policy is now
+
+
+@pytest.mark.filterwarnings("ignore:Be aware that when using `ckpt_path`:UserWarning")
+def test_a_watch_that_was_renamed_keeps_what_was_found(tmp_path):
+    after = GradWatch(name="new")
+    resumed(saved(tmp_path, GradWatch(name="old")), after)
+    assert [finding.first_step for finding in after.report.findings] == [0]
+
+
+def test_several_watches_find_their_own_state(tmp_path):
+    def watches():
+        return [GradWatch(every_n_steps=1), GradWatch(every_n_steps=3), GradWatch(name="mine", every_n_steps=50)]
+
+    before = watches()
+    path = saved(tmp_path, *before)
+    after = watches()
+    resumed(path, *after)
+    for one, other in zip(before, after, strict=True):
+        then = [frame.step for frame in one.report.frames]
+        assert [frame.step for frame in other.report.frames][: len(then)] == then
+
+
+# --- again -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_second_fit_of_the_same_trainer_goes_on():
+    """Lightning counts on, so the watch does: nothing that was found is lost, also where nothing is left to train."""
+    watch = GradWatch(every_n_steps=1, on_vanishing="decay_lr", max_decays=1)
+    runner, fitted = trainer(NAMESPACES[0], [watch]), module(NAMESPACES[0], network(), "SGD", rate=0.1)
+    runner.fit(fitted, data())
+    first = watch.report
+    runner.fit(fitted, data())  # max_epochs is reached
+    assert watch.report == first
+    runner.fit_loop.max_epochs = 2
+    runner.fit(fitted, data())
+    assert [frame.step for frame in watch.report.frames] == list(range(16))
+    assert watch.report.events == first.events
+    assert watch.report.frames[-1].rates == pytest.approx((0.05,))
+    assert [finding.first_step for finding in watch.report.findings] == [0]
+
+
+def test_another_module_in_the_same_trainer_begins_anew():
+    watch = GradWatch(every_n_steps=1)
+    runner = trainer(NAMESPACES[0], [watch])
+    runner.fit(module(NAMESPACES[0], network()), data())
+    runner.fit_loop.max_epochs = 2
+    runner.fit(module(NAMESPACES[0], network(False)), data())
+    assert watch.report.findings == ()
+    assert len(watch.report.frames) == 8
+
+
+def test_a_second_fit_from_a_checkpoint_knows_what_the_checkpoint_knows(tmp_path):
+    watch = GradWatch(every_n_steps=1)
+    runner, fitted = trainer(NAMESPACES[0], [watch]), module(NAMESPACES[0], network(), "SGD", rate=0.1)
+    runner.fit(fitted, data())
+    runner.fit_loop.max_epochs = 2
+    runner.fit(fitted, data(), ckpt_path=saved(tmp_path))
+    assert [frame.step for frame in watch.report.frames] == list(range(8, 16))
+
+
+def test_a_copy_in_a_second_trainer_begins_anew():
+    watch = GradWatch(every_n_steps=1, on_vanishing="decay_lr")
+    fit(watch)
+    before = watch.report
+    other = copy.deepcopy(watch)
+    fit(other, sick=False)
+    assert other.report.findings == ()
+    assert {frame.rate_scale for frame in other.report.frames} == {1.0}
+    assert watch.report == before

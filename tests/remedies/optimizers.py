@@ -37,6 +37,8 @@ SCHEDULERS = {
     "LambdaLR": lambda opt: sched.LambdaLR(opt, lambda t: 1 / (1 + t)),
     "MultiplicativeLR": lambda opt: sched.MultiplicativeLR(opt, lambda t: 0.95),
     "StepLR": lambda opt: sched.StepLR(opt, 5),
+    "MultiStepLR": lambda opt: sched.MultiStepLR(opt, [4, 9, 15]),
+    "ConstantLR": lambda opt: sched.ConstantLR(opt, factor=0.2, total_iters=10),
     "ExponentialLR": lambda opt: sched.ExponentialLR(opt, 0.9),
     "LinearLR": lambda opt: sched.LinearLR(opt, total_iters=20),
     "PolynomialLR": lambda opt: sched.PolynomialLR(opt, total_iters=40),
@@ -50,6 +52,13 @@ SCHEDULERS = {
         opt, [sched.LinearLR(opt, total_iters=5), sched.CosineAnnealingWarmRestarts(opt, T_0=6)], milestones=[6]
     ),
     "ChainedScheduler": lambda opt: sched.ChainedScheduler([sched.ExponentialLR(opt, 0.9), sched.StepLR(opt, 4)]),
+    "ChainedScheduler of ChainedScheduler and SequentialLR": lambda opt: sched.ChainedScheduler(  # all that torch nests
+        [
+            sched.ChainedScheduler([sched.ExponentialLR(opt, 0.9), sched.MultiStepLR(opt, [3])]),
+            sched.SequentialLR(opt, [sched.ConstantLR(opt), sched.LambdaLR(opt, lambda t: 1 / (1 + t))], [5]),
+        ]
+    ),
+    "SWALR": lambda opt: torch.optim.swa_utils.SWALR(opt, swa_lr=0.02, anneal_epochs=6),
     "own constants": OwnConstants,
 }
 

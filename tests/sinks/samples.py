@@ -63,6 +63,7 @@ def frame(step=0, layers=4, decades=-0.5, **fields):
     readings = tuple(reading(f"net.{i}.weight", 10.0 ** (-layers + i), update=1e-4 * (i + 1)) for i in range(layers))
     given = {
         "loss": 2.25,
+        "rates": (0.0625,),
         "rate_scale": 0.5,
         "loss_scale": 128.0,
         "ledgers": (ledger(layers, decades),),

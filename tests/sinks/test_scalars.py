@@ -17,6 +17,7 @@ HAND_WORKED = {
     "gradwatch/update_ratio_smallest": 1e-4,
     "gradwatch/update_ratio_median": 2.5e-4,
     "gradwatch/clip_ratio": 0.25,
+    "gradwatch/learning_rate": 0.0625,
     "gradwatch/learning_rate_scale": 0.5,
     "gradwatch/open_findings": 1.0,
 }
@@ -50,7 +51,7 @@ def test_hand_worked_values():
 def test_always_the_same_few_keys_as_numbers(made):
     values = scalars(made, [finding()])
     assert list(values) == list(SCALARS)
-    assert len(values) <= 12
+    assert len(values) <= 13
     assert all(type(value) is float for value in values.values())
 
 
@@ -62,7 +63,7 @@ def test_unknown_is_nan_and_only_the_settings_are_known_of_an_empty_step():
 def test_a_skipped_step_says_nothing_about_gradients():
     values = scalars(frame(skipped=True, parameters=(reading("net.0.weight", math.inf),)), ())
     known = {key.partition("/")[2] for key, value in values.items() if not math.isnan(value)}
-    assert known == {"loss", "learning_rate_scale", "open_findings"}
+    assert known == {"loss", "learning_rate", "learning_rate_scale", "open_findings"}
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What is said of an action, from frames made by hand."""
+"""What is said of an action, from steps made by hand."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from lightning_gradwatch.records import Kind
 from lightning_gradwatch.verify import follow_up
-from tests.verify.frames import event, finding, frame, frames, ledger
+from tests.verify.steps import event, finding, ledger, pulses
 
 BEFORE, AFTER = range(0, 51, 5), range(55, 111, 5)
 
@@ -24,7 +24,7 @@ def wobble(size, after=None):
 
 
 def followed(kind=Kind.VANISHING, wait=50, **series):
-    got = follow_up(event(), finding(kind), frames((*BEFORE, *AFTER), **series), wait)
+    got = follow_up(event(), finding(kind), pulses((*BEFORE, *AFTER), **series), wait)
     assert got is not None
     assert got.effect_sentence.endswith(".")
     return got
@@ -113,22 +113,22 @@ def test_one_wild_step_on_either_side_changes_nothing():
     ],
 )
 def test_too_early(steps, wait, told):
-    got = follow_up(event(), finding(), frames((*BEFORE, *steps)), wait)
+    got = follow_up(event(), finding(), pulses((*BEFORE, *steps)), wait)
     assert (got is not None) is told
 
 
 def test_skipped_steps_are_no_measurement():
-    after = frames(range(51, 120), skipped=True, loss=math.inf, flow=None)
-    assert follow_up(event(), finding(), frames(BEFORE) + after, 50) is None
+    after = pulses(range(51, 120), skipped=True, loss=math.inf, flow=None)
+    assert follow_up(event(), finding(), pulses(BEFORE) + after, 50) is None
 
 
 def test_an_effect_is_told_once():
     done = event(effect="better", effect_sentence="as told before.")
-    assert follow_up(done, finding(), frames((*BEFORE, *AFTER), flow=either(-1.0, -8.0)), 50) is done
+    assert follow_up(done, finding(), pulses((*BEFORE, *AFTER), flow=either(-1.0, -8.0)), 50) is done
 
 
 def test_everything_else_of_the_event_stays():
-    got = follow_up(event(old=(0.1,), new=(0.01,)), finding(), frames((*BEFORE, *AFTER)), 50)
+    got = follow_up(event(old=(0.1,), new=(0.01,)), finding(), pulses((*BEFORE, *AFTER)), 50)
     assert (got.step, got.action, got.finding, got.old, got.new) == (50, "decay_lr", "vanishing:loss", (0.1,), (0.01,))
 
 
@@ -136,13 +136,13 @@ def test_everything_else_of_the_event_stays():
 
 
 def test_nothing_before_is_said_and_not_called_an_effect():
-    got = follow_up(event(), finding(), frames(AFTER), 50)
+    got = follow_up(event(), finding(), pulses(AFTER), 50)
     assert got.effect == "same"
     assert got.effect_sentence == "no change can be shown after 60 steps: nothing was measured before."
 
 
 def test_one_step_before_is_too_little_to_praise_a_falling_loss():
-    got = follow_up(event(), finding(), frames((50, *AFTER), loss=either(2.3, 1.0)), 50)
+    got = follow_up(event(), finding(), pulses((50, *AFTER), loss=either(2.3, 1.0)), 50)
     assert got.effect == "same"
     assert "loss 2.3 -> 1" in got.effect_sentence
 
@@ -156,7 +156,7 @@ def test_nothing_comparable():
 
 
 def test_without_its_finding_all_signs_count():
-    got = follow_up(event(), None, frames((*BEFORE, *AFTER), norm=lambda s: 10 ** wobble(0.6, 0.05)(s)), 50)
+    got = follow_up(event(), None, pulses((*BEFORE, *AFTER), norm=lambda s: 10 ** wobble(0.6, 0.05)(s)), 50)
     assert got.effect == "better"
 
 
@@ -165,11 +165,11 @@ def test_the_ledger_is_the_one_of_the_finding():
         return (ledger(-1.0 if step <= 50 else -9.0, "loss[1]"), ledger(-8.0 if step <= 50 else -1.0))
 
     assert followed(ledgers=both).effect == "better"
-    other = follow_up(event(finding="vanishing:gone"), None, frames((*BEFORE, *AFTER), ledgers=both), 50)
+    other = follow_up(event(finding="vanishing:gone"), None, pulses((*BEFORE, *AFTER), ledgers=both), 50)
     assert "-8.0 -> -9.0" in other.effect_sentence  # the worst of all, where the name says nothing
 
 
 def test_only_as_many_steps_before_as_after():
-    long_ago = [frame(step, flow=-1.0) for step in range(30)]
-    got = follow_up(event(), finding(), long_ago + frames((*range(35, 51, 5), 60, 80, 100)), 50)
+    long_ago = pulses(range(30), flow=-1.0)
+    got = follow_up(event(), finding(), long_ago + pulses((*range(35, 51, 5), 60, 80, 100)), 50)
     assert "flow -8.0 -> -8.0" in got.effect_sentence

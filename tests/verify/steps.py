@@ -1,10 +1,11 @@
-"""Frames made by hand."""
+"""Measured steps made by hand."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from lightning_gradwatch.records import Event, Finding, Frame, Kind, Ledger, ParameterReading, Segment, Severity
+from lightning_gradwatch.records.pulse import Pulse, pulse
 
 
 def ledger(decades: float, name: str = "loss") -> Ledger:
@@ -33,9 +34,14 @@ def frame(step, *, flow=-8.0, loss=2.3, norm=1.0, skipped=False, ledgers=None) -
     )
 
 
-def frames(steps: Iterable[int], **series) -> list[Frame]:
-    """One frame a step; every argument of ``frame`` is a value or a function of the step."""
-    return [frame(s, **{k: v(s) if callable(v) else v for k, v in series.items()}) for s in steps]
+def one(step, **values) -> Pulse:
+    """The pulse of ``frame`` with these values."""
+    return pulse(frame(step, **values))
+
+
+def pulses(steps: Iterable[int], **series) -> list[Pulse]:
+    """One a step; every argument of ``frame`` is a value or a function of the step."""
+    return [one(s, **{k: v(s) if callable(v) else v for k, v in series.items()}) for s in steps]
 
 
 def event(step=50, finding="vanishing:loss", **other) -> Event:
