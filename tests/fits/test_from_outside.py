@@ -90,10 +90,12 @@ def cli(monkeypatch):
 
 @of_lightning_cli
 @both_namespaces
-@pytest.mark.parametrize("name", ["LightningTransformer", "LightningLSTM"])
-def test_lightning_cli_with_yaml(namespace, name, tmp_path, cli):
+@pytest.mark.parametrize(
+    "demo_name", ["LightningTransformer", "LightningLSTM"], ids="LightningCLI with YAML, {}".format
+)
+def test_lightning_cli_with_yaml(namespace, demo_name, tmp_path, cli):
     (tmp_path / "config.yaml").write_text(YAML)
-    done = cli(namespace, demo(namespace, name), ["fit", "--config", str(tmp_path / "config.yaml")])
+    done = cli(namespace, demo(namespace, demo_name), ["fit", "--config", str(tmp_path / "config.yaml")])
     [watch] = watches(done.trainer)
     assert (watch.settings.every_n_steps, watch.settings.on_vanishing) == (5, "decay_lr")
     assert [frame.step for frame in watch.report.frames] == [*range(11), 11]
@@ -102,7 +104,7 @@ def test_lightning_cli_with_yaml(namespace, name, tmp_path, cli):
 
 @of_lightning_cli
 @both_namespaces
-@pytest.mark.parametrize("given", ["GradWatch", "lightning_gradwatch.GradWatch"], ids=["short name", "class path"])
+@pytest.mark.parametrize("given", ["GradWatch", "lightning_gradwatch.GradWatch"], ids="--trainer.callbacks+={}".format)
 def test_lightning_cli_command_line_and_its_printed_configuration(namespace, given, tmp_path, capsys, cli):
     """Printed and fed back, the configuration makes the same watch and prints as the same text."""
     boring = importlib.import_module(f"{namespace}.demos.boring_classes").BoringModel
@@ -140,7 +142,7 @@ def hydra_instantiate():
 
 
 @both_namespaces
-@pytest.mark.parametrize("nested", [False, True], ids=["one callback at a time", "the whole Trainer"])
+@pytest.mark.parametrize("nested", [False, True], ids=["Hydra, one callback at a time", "Hydra, the whole Trainer"])
 def test_hydra_target(namespace, nested, hydra_instantiate):
     from omegaconf import OmegaConf
 
@@ -182,7 +184,9 @@ def module_with(namespace, give):
 
 
 @both_namespaces
-@pytest.mark.parametrize("many", [False, True], ids=["a callback", "a list"])
+@pytest.mark.parametrize(
+    "many", [False, True], ids=["configure_callbacks gives one", "configure_callbacks gives a list"]
+)
 def test_configure_callbacks_returns(namespace, many):
     watch = GradWatch()
     fit = trainer(namespace)

@@ -93,11 +93,12 @@ def _appended(namespace, watch, **options):
     return made
 
 
+# Whose own it is -> how it came there, and what it is.
 OWN = {
-    "in the Trainer": (_in_trainer, GradWatch),
-    "in configure_callbacks": (_in_module, GradWatch),
-    "put into trainer.callbacks later": (_appended, GradWatch),
-    "a subclass of GradWatch": (_in_trainer, OwnWatch),
+    "beside your own in the Trainer": (_in_trainer, GradWatch),
+    "beside your own in configure_callbacks": (_in_module, GradWatch),
+    "beside one put into trainer.callbacks later": (_appended, GradWatch),
+    "beside your subclass of GradWatch": (_in_trainer, OwnWatch),
 }
 
 
@@ -120,7 +121,9 @@ def test_own_watch(namespace, fit, kind, switched_on, tmp_path):
 
 
 @both_namespaces
-@pytest.mark.parametrize("pass_on", [list, copy.deepcopy], ids=["the same callbacks", "deep copies of them"])
+@pytest.mark.parametrize(
+    "pass_on", [list, copy.deepcopy], ids=["callbacks passed to a second Trainer", "deep copies of them passed"]
+)
 def test_the_callbacks_of_one_trainer_go_into_the_next(namespace, pass_on, switched_on):
     waiting = trainer(namespace)
     begun = fit_of(namespace, pass_on(waiting.callbacks))
@@ -179,7 +182,7 @@ def test_the_learning_rate_finder_beside_it(namespace, switched_on, capsys):
 
 
 @both_namespaces
-@pytest.mark.parametrize("own", [False, True], ids=["by the environment again", "by a GradWatch in the Trainer"])
+@pytest.mark.parametrize("own", [False, True], ids=["resumed with it", "resumed with your own GradWatch"])
 def test_resumed(namespace, own, switched_on, tmp_path):
     """The checkpoint holds the state of a plain ``GradWatch()``, whoever put it there."""
     fit_of(namespace).save_checkpoint(tmp_path / "last.ckpt")
