@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # small networks: a second thread costs more than it brings
+os.environ.pop("GRADWATCH", None)  # a developer's own would put a watch into the Trainer of every test
 
 
 @pytest.fixture(autouse=True)
