@@ -148,7 +148,7 @@ def check_alike(resumed, report, tmp_path, folder):
     assert [frame.step for frame in read_lines(tmp_path / "run.jsonl").frames] == [*theirs["gradwatch/loss"]]
 
 
-SLICE = [(1, 0), (7, 2), (15, 9), (EPOCH, 3), (52, 0), (53, 0), (63, 4), (STEPS - 1, 0)]
+SLICE = [(1, 0), (4, 4), (7, 2), (15, 9), (EPOCH, 3), (52, 0), (53, 0), (63, 4), (STEPS - 1, 0)]
 
 
 @pytest.mark.parametrize(("batch", "beyond"), SLICE)
