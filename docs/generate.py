@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import html
+import runpy
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +24,7 @@ def pages() -> Iterator[tuple[Path, str]]:
     yield REFERENCE / "scalars.md", _HEAD + _scalars()
     yield REFERENCE / "rules.md", _HEAD + _rules()
     yield REFERENCE / "remedies.md", _HEAD + _remedies()
+    yield REFERENCE / "errors.md", _HEAD + _errors()
     for rule in rules():
         yield REFERENCE / "rules" / f"{rule.code}.md", _HEAD + rule.page()
 
@@ -47,6 +50,47 @@ def _remedies() -> str:
         for r in remedies()
     )
     return f"# Remedies\n\n| name | what | helps against | source |\n|---|---|---|---|\n{rows}"
+
+
+# The section of each kind of sentence: its title, and what to do.
+_KINDS = {
+    "WrongArgument": (
+        "A wrong argument",
+        "Raised at once, also as a `ValueError`. Pass what the sentence asks for; `error.argument`, `error.rule` and "
+        "`error.got` hold its parts.",
+    ),
+    "MissingExtra": ("An optional package is missing", "Also an `ImportError`. Run the command that it ends with."),
+    "UnreadableRecord": (
+        "A recording that cannot be read",
+        "Also a `ValueError`. The file is left as it is: name another one, or record it anew; what stands in the "
+        "sentence says which part of it is damaged or foreign.",
+    ),
+    "note": (
+        "What the watch says and goes on",
+        "Never an error: said once on the console and kept in `report.notes`. The fit is not touched.",
+    ),
+}
+# Who checks the arguments of the two that users call.
+_CHECKERS = ("callbacks.settings.Settings", "callbacks.policy.Policy", "measure.schedule.Schedule")
+
+
+def _errors() -> str:
+    package = Path(__file__).parents[1] / "lightning_gradwatch"
+    found = runpy.run_path(str(Path(__file__).with_name("sentences.py")))["sentences"](package)
+    text = "# Errors and notes\n\nEvery sentence that the package answers with; `<...>` stands for what is at hand.\n"
+    for kind, (title, advice) in _KINDS.items():
+        last = "what to do" if kind == "note" else "raised by"
+        rows = "".join(
+            f"| {_cell(html.escape(one.text, quote=False))} | {_cell(one.advice or _where(one.where))} |\n"
+            for one in found
+            if one.kind == kind and one.constant
+        )
+        text += f"\n## {title}\n\n{advice}\n\n| sentence | {last} |\n|---|---|\n{rows}"
+    return text
+
+
+def _where(place: str) -> str:
+    return "`GradWatch`, `LoopWatch`" if place in _CHECKERS else f"`{place}`"
 
 
 def main() -> int:

@@ -33,19 +33,22 @@ class Actor:
         self.rates.attach(reached, lambda: not host.is_searching)
         return [notes.no_step_hooks(type(one).__name__) for one in host.optimizers if one not in reached]
 
+    def wants(self, casebook: Casebook, step: int) -> Finding | None:
+        """The finding that this rank would act on now, at a step that moved weights."""
+        return self.policy.action(step, casebook.judge.findings, casebook.events)
+
     def act(
-        self, host: Host, casebook: Casebook, step: int, moved: bool, agree: Callable[[bool], bool]
+        self, host: Host, casebook: Casebook, step: int, wanted: Finding | None, agree: Callable[[bool], bool]
     ) -> Event | None:
-        """Do what the policy wants done now, on all ranks alike; what was done.
+        """Do what any rank wants done now, on all ranks alike; what was done.
 
         Args:
             host: who trains.
             casebook: what is known of the fit.
             step: the step at hand.
-            moved: whether it moved weights: one that the AMP scaler skipped, or a warm-up's rate of 0, decides nothing.
+            wanted: what this rank would act on.
             agree: whether any rank decided so; all of them come here on the same steps.
         """
-        wanted = self.policy.action(step, casebook.judge.findings, casebook.events) if moved else None
         if not agree(wanted is not None):
             return None
         event = self._stop(host, wanted, step) if self.policy.on_vanishing == "stop" else self._decay(wanted, step)

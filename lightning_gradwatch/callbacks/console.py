@@ -83,6 +83,11 @@ def note(sentence: str) -> None:
     logger.info("GradWatch: %s", sentence)
 
 
+def broken(sentence: str, error: Exception) -> None:
+    """A part of the watch that fails and is done without: one sentence and the traceback, once."""
+    logger.error("GradWatch: %s", sentence, exc_info=error)
+
+
 def failed(stage: str, error: Exception) -> None:
     """The traceback of an error of ours, once."""
     logger.error(

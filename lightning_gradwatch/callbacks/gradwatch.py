@@ -186,7 +186,7 @@ class GradWatch(*_Bases):
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         """The fit dies: leave nothing behind, keep the report."""
-        self._leave()
+        self._leave(dying=True)
 
     def on_fit_end(self, trainer: Any, pl_module: Any) -> None:
         """Leave nothing behind."""
@@ -209,10 +209,10 @@ class GradWatch(*_Bases):
         own = {name: value for name, value in self.__dict__.items() if name not in _LENT}
         return {**own, "_fitted": None}
 
-    def _leave(self) -> None:
-        self._watch.leaves()
+    def _leave(self, *, dying: bool = False) -> None:
         for name in _LENT:
             self.__dict__.pop(name, None)
+        self._watch.leaves(dying=dying)
 
 
 def _watches(trainer: Any) -> list[GradWatch]:

@@ -23,15 +23,23 @@ def guarded(hook: Callable[Concatenate[Any, P], None]) -> Callable[Concatenate[A
 
     KeyboardInterrupt and SystemExit are the user's and pass.
     """
+    return _wrapped(hook, always=False)
 
+
+def sheltered(hook: Callable[Concatenate[Any, P], None]) -> Callable[Concatenate[Any, P], None]:
+    """Like ``guarded``, but also while the watch is off: what all ranks must do alike, whoever's watch has failed."""
+    return _wrapped(hook, always=True)
+
+
+def _wrapped(hook: Callable[Concatenate[Any, P], None], *, always: bool) -> Callable[Concatenate[Any, P], None]:
     @functools.wraps(hook)
     def wrapper(self: Guarded, *args: P.args, **kwargs: P.kwargs) -> None:
-        if self.is_off:
+        if self.is_off and not always:
             return
         try:
             hook(self, *args, **kwargs)
         except Exception as error:
-            self._switch_off(hook.__name__, error)
+            self._switch_off(hook.__name__.strip("_"), error)
             if self.strict:
                 raise
 

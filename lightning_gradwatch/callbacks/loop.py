@@ -143,7 +143,7 @@ class LoopWatch:
         try:
             yield self
         except BaseException:
-            self._leave()
+            self._leave(dying=True)
             raise
         self._watch.batch_ends(self._host.step)
         self._host.step += 1
@@ -160,10 +160,12 @@ class LoopWatch:
             self._watch.ends()
             self._leave()
 
-    def _leave(self) -> None:
+    def _leave(self, *, dying: bool = False) -> None:
         self._open = False
-        self._watch.leaves()
-        self._host.close()
+        try:
+            self._watch.leaves(dying=dying)
+        finally:
+            self._host.close()
 
     def __enter__(self) -> LoopWatch:
         return self

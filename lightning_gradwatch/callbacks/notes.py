@@ -31,6 +31,9 @@ MUTE = "this strategy has no torch.distributed group to share numbers in: they a
 FLAT = "the graph names no parameters, as FullyShardedDataParallel (FSDP1) flattens them: there is no ledger"
 """The parameters' gradients are measured.  ``fully_shard`` (FSDP2, ModelParallelStrategy) shows the ledger too."""
 
+NO_CASEBOOK = "the watch had failed when the checkpoint was written, which holds no findings: it begins anew"
+"""Nothing: learning rates that the watch had scaled stay so, and the fit is not touched."""
+
 
 def opaque(kinds: tuple[str, ...]) -> str:
     """Nothing is wrong.  For the inside, fit once without torch.compile, or with ``use_reentrant=False``."""
@@ -71,6 +74,16 @@ def not_recorded(path: str, error: Exception) -> str:
 def no_step_hooks(optimizer: str) -> str:
     """Let the optimizer inherit ``torch.optim.Optimizer``, or lower its learning rate yourself."""
     return f"the learning rate of {optimizer} cannot be decayed: it is no torch optimizer, which has step hooks"
+
+
+def sink_lost(name: str, error: Exception) -> str:
+    """Mend what the error names (a full disk, a logger that is offline).  The fit and the watch go on without it."""
+    return f"nothing more is written to {name}: {type(error).__name__}: {error}"
+
+
+def no_pictures(error: Exception) -> str:
+    """Report it with the traceback from the console; ``picture_every_n_steps=0`` draws none.  All else goes on."""
+    return f"no more pictures are drawn: {type(error).__name__}: {error}"
 
 
 def state_ignored(error: Exception) -> str:

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from lightning_gradwatch.anatomy import flat_slices, inspect_model
@@ -13,15 +15,14 @@ from lightning_gradwatch.callbacks import console, keeping, notes
 from lightning_gradwatch.callbacks.acting import Actor
 from lightning_gradwatch.callbacks.casebook import Casebook
 from lightning_gradwatch.callbacks.fit import LiveFit, config_of
-from lightning_gradwatch.callbacks.guard import guarded
+from lightning_gradwatch.callbacks.guard import guarded, sheltered
 from lightning_gradwatch.callbacks.host import Host
 from lightning_gradwatch.callbacks.monitored import Monitored
 from lightning_gradwatch.callbacks.settings import Settings
 from lightning_gradwatch.callbacks.telling import Teller
-from lightning_gradwatch.records import Event, Frame, Kind
+from lightning_gradwatch.records import Event, Finding, Frame, Kind
 from lightning_gradwatch.remedies.rate_scale import RateScale
 from lightning_gradwatch.report.report import Report
-from lightning_gradwatch.sinks import open_sinks
 
 
 class Watch:
@@ -37,17 +38,19 @@ class Watch:
 
     def reset(self) -> None:
         """Begin with an empty casebook."""
-        settings = self.settings
         self.is_off = False
-        self.casebook = Casebook(name=settings.name, config=config_of(settings.told()))
-        self.actor = Actor(settings.policy, RateScale(floor=settings.min_lr))
-        self.teller = Teller(self.casebook, speaks=settings.verbose)
+        self.actor = Actor(self.settings.policy, RateScale(floor=self.settings.min_lr))
+        self._new_casebook()
         self.live: LiveFit | None = None
         self.monitored = Monitored()
         self._chosen = False  # whether the batch at hand is measured, on all ranks alike
         self._moved = False  # whether that batch was measured and moved weights
         self._skipped = 0  # steps that the AMP scaler skipped before this fit was resumed
         self._owed = False  # whether it was resumed between a chosen batch and the step that it is measured on
+
+    def _new_casebook(self) -> None:
+        self.casebook = Casebook(name=self.settings.name, config=config_of(self.settings.told()))
+        self.teller = Teller(self.casebook, speaks=self.settings.verbose)
 
     @property
     def report(self) -> Report:
@@ -69,29 +72,40 @@ class Watch:
             loggers: gives the loggers; asked only where this process is the one that writes.
             here: whether it is.
         """
-        self.live = LiveFit(host, self.casebook.last_step, self._skipped, self._owed, self.actor.rates)
         self._chosen = False
+        self._join(host)
         self._publish(self.casebook.frames)
         self._open(host, loggers, here)
+
+    @sheltered
+    def _join(self, host: Host) -> None:
+        self.live = LiveFit(host, self.casebook.last_step, self._skipped, self._owed, self.actor.rates)
 
     @guarded
     def _open(self, host: Host, loggers: Callable[[], Sequence[Any]], here: bool) -> None:
         now = inspect_model(host.model, flat_slices(host.engine, 1))
         if not self.casebook.anatomy.is_build_of(now):  # of a fit that goes on, what counts is how the network began
             self.casebook.anatomy = now
-        self.teller = self._make_teller(loggers, here)
+        self._open_teller(loggers, here)
 
     def batch_begins(self) -> None:
         """Decide whether this batch is measured."""
-        if self.live is not None and self._chosen:
-            self.live.retract()  # the batch before was cut short: its step is still to come
         self._treat()
-        self._chosen = self.live is not None and self.live.chooses(self.settings.schedule)
+        self._choose()
         if self._chosen:
             self._measure()
 
+    @sheltered
+    def _choose(self) -> None:
+        cut_short, self._chosen = self._chosen, False
+        if self.live is not None:
+            if cut_short:  # the batch before: its step is still to come
+                self.live.retract()
+            self._chosen = self.live.chooses(self.settings.schedule)
+
+    @sheltered
     def _treat(self) -> None:
-        """Keep the rates decayed: outside the guard, since a rank whose watch is off must step as the others do.
+        """Keep the rates decayed: a rank whose watch is off must step as the others do.
 
         Also where the policy is another one than before a resume: a rate that jumps back would be a change unasked.
         """
@@ -106,12 +120,16 @@ class Watch:
 
     def backward_begins(self, loss: Any) -> None:
         """Open the ledger; last call to measure a fit's last step, where it has just been asked to stop."""
+        self._choose_late()
+        self._open_ledger(loss)
+
+    @sheltered
+    def _choose_late(self) -> None:
         live = self.live
         late = live is not None and not (self._chosen or live.host.by_hand) and live.host.may_end_here
         if live is not None and late and live.chooses(self.settings.schedule):
             self._chosen = True
             self._measure()
-        self._open_ledger(loss)
 
     @guarded
     def _open_ledger(self, loss: Any) -> None:
@@ -124,10 +142,17 @@ class Watch:
         if self.live is not None:
             self.live.backward_ends()
 
-    @guarded
     def optimizer_begins(self, optimizer: Any) -> None:
-        """Read the gradients that this optimizer is about to use."""
+        """Scale its rates, read the gradients that this optimizer is about to use."""
+        self._rescale(optimizer)
+        self._read(optimizer)
+
+    @sheltered
+    def _rescale(self, optimizer: Any) -> None:
         self.actor.rates.reapply(optimizer)
+
+    @guarded
+    def _read(self, optimizer: Any) -> None:
         if self.live is not None:
             self.live.optimizer_begins(optimizer)
 
@@ -141,17 +166,39 @@ class Watch:
         """Close the frame, judge it, tell, act."""
         if self.live is None or not self._chosen:
             return
-        self._chosen = False
-        self.live.settle()
-        self._moved = False
+        self._chosen = self._moved = False
+        self._settle()
         try:
             self._judge(batch)
         finally:
-            self.live.ranks.settle()
+            self._meet()
         self._publish(self.casebook.frames[-1:])
-        # Outside the guard: ranks decide together, and one that is missing, its watch off, would hang the others.
         if self.settings.policy.acts:
-            self._tell(self.actor.act(self.live.host, self.casebook, self.live.sampled, self._moved, self.live.agree))
+            self._wanted: Finding | None = None  # a watch that is off wants nothing, and goes along with the others
+            self._want()
+            self._act()
+
+    @sheltered
+    def _settle(self) -> None:
+        if self.live is not None:
+            self.live.settle()
+
+    @sheltered
+    def _meet(self) -> None:
+        if self.live is not None:
+            self.live.ranks.settle()
+
+    @guarded
+    def _want(self) -> None:
+        if self.live is not None and self._moved:  # one that the AMP scaler skipped, or a rate of 0, decides nothing
+            self._wanted = self.actor.wants(self.casebook, self.live.sampled)
+
+    @sheltered
+    def _act(self) -> None:
+        # Ranks decide together, and one that is missing, its watch off, would hang the others.
+        if self.live is not None:
+            live = self.live
+            self._tell(self.actor.act(live.host, self.casebook, live.sampled, self._wanted, live.agree))
 
     @guarded
     def _judge(self, batch: int) -> None:
@@ -180,42 +227,71 @@ class Watch:
         """Training has ended as planned: draw the last picture, say the last line."""
         self.teller.closing()
 
-    def leaves(self) -> None:
-        """Hooks, references and rates as if the watch had never been here; runs whether the watch is on or off."""
+    def leaves(self, *, dying: bool = False) -> None:
+        """Hooks, references and rates as if the watch had never been here; runs whether the watch is on or off.
+
+        Args:
+            dying: the fit ends by an exception of the user's own, which no error of ours may replace.
+        """
         live, self.live = self.live, None
+        failed: list[Exception] = []
         for close in (self.actor.rates.detach, *([live.close] if live else []), self.teller.close):
             try:
                 close()
-            except Exception as error:  # an error in on_exception would replace the user's own
-                console.failed("cleaning up", error)
+            except Exception as error:  # what comes after it is to be cleaned up too
+                failed.append(error)
+                self._switch_off("cleaning up", error)
         if live is not None:
             self._skipped, self._owed = live.skips.count, live.owed
+        if failed and self.strict and not dying:
+            raise failed[0]
 
     # --- what outlives a process --------------------------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
-        """One JSON text: nothing that ``weights_only=True`` could refuse."""
+        """One JSON text: nothing that ``weights_only=True`` could refuse.
+
+        A checkpoint is the user's: where the casebook cannot be written, it holds what concerns the training.
+        """
+        state = keeping.pack(self._training())
+        self._remember(state)
+        return state
+
+    def _training(self) -> dict[str, Any]:
         live = self.live
-        state = {
+        return {
             "rate_scale": self.actor.rates.factor,
             "skipped_steps": self._skipped if live is None else live.skips.count,
             "owed": self._owed if live is None else live.owed,
         }
-        return keeping.pack({**self.casebook.state(), **state})
+
+    @sheltered
+    def _remember(self, state: dict[str, Any]) -> None:
+        state.update(keeping.pack({**self.casebook.state(), **self._training()}))
 
     def restore(self, state_dict: dict[str, Any]) -> None:
         """Go on where the checkpoint was written; a state that cannot be read is said once and ignored."""
         try:
-            state = keeping.unpack(state_dict)
-            self.casebook.restore(state)
-            self.actor.rates.set(float(state["rate_scale"]))
-            self._skipped, self._owed = int(state.get("skipped_steps", 0)), bool(state.get("owed", False))
-            if self.live is not None:  # rolled back while it runs
-                self.live.sampled, self.live.owed = self.casebook.last_step, self._owed
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            self._restore(keeping.unpack(state_dict))
+        except Exception as error:
+            foreign = isinstance(error, (AttributeError, KeyError, TypeError, ValueError))  # else the fault is ours
+            if self.strict and not foreign:
+                raise
             if self.live is None:
-                self.reset()
-            self.teller.note(notes.state_ignored(error))
+                self._new_casebook()
+            say = self.teller.note if foreign else functools.partial(self.teller.failed, error=error)
+            say(notes.state_ignored(error))
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        # What concerns the training comes first: it is kept also where the rest cannot be read.
+        self.actor.rates.set(float(state["rate_scale"]))
+        self._skipped, self._owed = int(state.get("skipped_steps", 0)), bool(state.get("owed", False))
+        if "judge" in state:
+            self.casebook.restore(state)
+        else:
+            self.teller.note(notes.NO_CASEBOOK)
+        if self.live is not None:  # rolled back while it runs
+            self.live.sampled, self.live.owed = self.casebook.last_step, self._owed
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the running fit: copies and pickles hold no trainer, tensor or open file."""
@@ -223,24 +299,28 @@ class Watch:
 
     # --- helpers ------------------------------------------------------------------------------------------------------
 
-    def _make_teller(self, loggers: Callable[[], Sequence[Any]], here: bool) -> Teller:
+    def _open_teller(self, loggers: Callable[[], Sequence[Any]], here: bool) -> None:
         settings = self.settings
         if here and settings.verbose:
             console.prepare()
-        teller = Teller(
+        self.teller = Teller(
             self.casebook,
-            open_sinks(loggers(), self.casebook.anatomy, self.casebook.config) if here else [],
             speaks=here and settings.verbose,
             hides=Kind.VANISHING if settings.on_vanishing == "ignore" else None,
             picture_every_n_steps=settings.picture_every_n_steps,
+            strict=settings.strict,
         )
+        if here:
+            self.teller.open(loggers())
         if here and settings.record_to is not None:
-            teller.record_to(settings.record_to)
-        return teller
+            self.teller.record_to(settings.record_to)
 
     def _switch_off(self, stage: str, error: Exception) -> None:
+        if self.is_off:  # said once
+            return
         self.is_off = True
         self.casebook.note(notes.switched_off(stage, error))
         if self.live is not None:
-            self.live.drop()
+            with suppress(Exception):  # may be what failed
+                self.live.drop()
         console.failed(stage, error)

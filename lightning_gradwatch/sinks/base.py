@@ -17,6 +17,11 @@ class Sink(Protocol):
 
     takes_pictures: ClassVar[bool]  # whether drawing one for it is worth the time
 
+    @property
+    def name(self) -> str:
+        """What the user calls it, for a sentence about it."""
+        ...
+
     def write(self, frame: Frame, findings: Sequence[Finding]) -> None:
         """Take one measured step and the findings that are open now."""
         ...

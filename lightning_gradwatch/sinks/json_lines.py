@@ -43,6 +43,11 @@ class JsonLinesSink:
         self._file = self.path.open("a", encoding="ascii", newline="\n")
         self._put(Start(anatomy=anatomy, config=dict(config or {}), version=__version__))
 
+    @property
+    def name(self) -> str:
+        """What the user calls it."""
+        return str(self.path)
+
     def write(self, frame: Frame, findings: Sequence[Finding]) -> None:
         """Append the step."""
         self._put(frame)

@@ -26,6 +26,11 @@ class ScalarLoggerSink:
     def __init__(self, logger: Any) -> None:
         self.logger = logger
 
+    @property
+    def name(self) -> str:
+        """What the user calls it."""
+        return type(self.logger).__name__
+
     def write(self, frame: Frame, findings: Sequence[Finding]) -> None:
         """Log the curves."""
         self.logger.log_metrics(scalars(frame, findings), step=frame.step)

@@ -45,6 +45,11 @@ class TensorBoardSink:
         self._last: int | None = None
         self._changes: Changes | None = None  # of the step announced last
 
+    @property
+    def name(self) -> str:
+        """What the user calls it."""
+        return "TensorBoard"
+
     def write(self, frame: Frame, findings: Sequence[Finding]) -> None:
         """Write the curves and the matrix as one event: each event costs TensorBoard a checksum in plain Python."""
         if frame.step == self._last:  # TensorBoard's fast loader keeps one event a tag and step, its slow one both

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from lightning_gradwatch import GradWatch
+from lightning_gradwatch.callbacks.guard import guarded, sheltered
 from tests.callbacks.fits import NAMESPACES, data, fit, module, network, trainer
 
 STAGES = {
@@ -16,7 +17,6 @@ STAGES = {
     "host copy": "lightning_gradwatch.measure.ranks.to_host",
     "detector": "lightning_gradwatch.detect.vanishing.flow_by_layer",
     "rule": "lightning_gradwatch.diagnose.panel.split",
-    "sinks": "lightning_gradwatch.callbacks.watch.open_sinks",
     "text": "lightning_gradwatch.report.text.finding_block",
 }
 
@@ -56,3 +56,33 @@ def test_the_user_s_exception_is_the_one_that_comes_out(monkeypatch):
     monkeypatch.setattr("lightning_gradwatch.remedies.rate_scale.RateScale.detach", boom)
     with pytest.raises(ValueError, match="the user's own"):
         trainer(NAMESPACES[0], [watch]).fit(module(NAMESPACES[0], network(), on_step=raises), data())
+
+
+class Two:
+    """What guard needs of a watch, and one step of each kind."""
+
+    strict = is_off = False
+
+    def __init__(self):
+        self.done, self.said = [], []
+
+    def _switch_off(self, stage, error):
+        self.is_off = True
+        self.said.append((stage, str(error)))
+
+    @guarded
+    def alone(self):
+        self.done.append("alone")
+        raise ValueError("mine")
+
+    @sheltered
+    def _together(self):
+        self.done.append("together")
+
+
+def test_what_all_ranks_do_is_done_by_a_watch_that_is_off_too():
+    two = Two()
+    for step in (two.alone, two._together, two.alone, two._together):
+        step()
+    assert two.done == ["alone", "together", "together"]
+    assert two.said == [("alone", "mine")]

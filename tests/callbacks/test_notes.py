@@ -13,6 +13,8 @@ SAID = {
     "partial": notes.partial("net.norm.weight", 2),
     "not_recorded": notes.not_recorded("run.jsonl", OSError("no space")),
     "no_step_hooks": notes.no_step_hooks("Adam"),
+    "sink_lost": notes.sink_lost("CSVLogger", OSError(28, "No space left on device")),
+    "no_pictures": notes.no_pictures(ValueError("no font")),
     "state_ignored": notes.state_ignored(KeyError("judge")),
     "switched_off": notes.switched_off("judging", ZeroDivisionError("1 / 0")),
     **{name: value for name, value in vars(notes).items() if name.isupper()},

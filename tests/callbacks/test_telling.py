@@ -14,7 +14,7 @@ from tests.reference.records import FINDING, chain, frame
 class Memory:
     """A sink that remembers what it was told."""
 
-    takes_pictures = True
+    takes_pictures, name = True, "Memory"
 
     def __init__(self):
         self.frames, self.said, self.pictures = [], [], []
@@ -91,10 +91,67 @@ def test_closing_records_how_findings_stand_and_closes_every_sink(monkeypatch, c
     for step in range(1, 6):
         told.casebook.take(frame(step, chain(*[-0.6] * 10)))
     told.close()
-    assert sink.said == [(5, ["vanishing:loss"], [], [])]
+    assert sink.said == [(5, ["vanishing:loss"], [], told.casebook.notes)]
     assert closed == [broken, sink]
     assert [r.exc_info[0] for r in caplog.records] == [ZeroDivisionError]
     assert told.sinks == ()
+
+
+def broken(sink, method, monkeypatch):
+    monkeypatch.setattr(sink, method, lambda *args: 1 / 0)
+    return sink
+
+
+@pytest.mark.parametrize("method", ["write", "announce", "picture"])
+def test_a_sink_that_fails_is_lost_and_the_others_go_on(method, monkeypatch, caplog):
+    pytest.importorskip("matplotlib")
+    told, sink = teller(speaks=False, picture_every_n_steps=1)
+    told.sinks = [broken(Memory(), method, monkeypatch), sink]
+    for step in range(1, 4):
+        told.frame(frame(step, chain(-0.1, -0.1)), [OPENED], [], [])
+    assert sink.frames == [1, 2, 3]
+    assert told.sinks == [sink]
+    sentence = "nothing more is written to Memory: ZeroDivisionError: division by zero"
+    assert told.casebook.notes == [sentence]
+    assert [(r.message, r.exc_info[0]) for r in caplog.records] == [(f"GradWatch: {sentence}", ZeroDivisionError)]
+    assert sink.said[-1][3] == [sentence]  # the ones that are left record it
+
+
+@pytest.mark.parametrize("method", ["write", "announce", "close"])
+def test_strict_raises_what_a_sink_raises(method, monkeypatch):
+    told, sink = teller(speaks=False, strict=True)
+    told.sinks = [broken(Memory(), method, monkeypatch), sink]
+    does = told.close if method == "close" else lambda: told.frame(frame(1), [OPENED], [], [])
+    with pytest.raises(ZeroDivisionError):
+        does()
+    assert all(one is sink for one in told.sinks)
+
+
+def test_a_logger_that_cannot_be_opened_is_lost(caplog):
+    class Offline:
+        @property
+        def experiment(self):
+            raise ConnectionError("no network")
+
+    class Fine:
+        def log_metrics(self, metrics, step):
+            pass
+
+    told, _ = teller(speaks=False)
+    told.open([Offline(), Fine()])
+    assert [sink.name for sink in told.sinks] == ["Memory", "Fine"]
+    assert told.casebook.notes == ["nothing more is written to Offline: ConnectionError: no network"]
+
+
+def test_a_picture_that_cannot_be_drawn_is_said_and_none_tried_again(monkeypatch, caplog):
+    calls = []
+    monkeypatch.setattr("lightning_gradwatch.report.figures.flow_image", lambda *args: calls.append(1) or 1 / 0)
+    told, sink = teller(speaks=False, picture_every_n_steps=1)
+    for step in range(1, 4):
+        told.frame(frame(step), [], [], [])
+    assert (calls, sink.pictures, sink.frames) == ([1], [], [1, 2, 3])
+    assert told.casebook.notes == ["no more pictures are drawn: ZeroDivisionError: division by zero"]
+    assert len(caplog.records) == 1
 
 
 def test_nothing_to_say():

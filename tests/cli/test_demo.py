@@ -82,7 +82,7 @@ def test_without_matplotlib_the_fits_are_shown_before_the_picture_is_missed(caps
     assert main(["demo", "--case", "tanh-xavier", "--steps", "2"]) == 2
     out, err = capsys.readouterr()
     assert "GradWatch report of tanh-xavier" in out
-    assert err.endswith('needs matplotlib: pip install "lightning-gradwatch[demo]"\n')
+    assert err.endswith('the picture of the demo needs matplotlib: pip install "lightning-gradwatch[demo]"\n')
 
 
 def test_both_pictures_have_the_widest_scale():

@@ -99,7 +99,9 @@ def test_unreadable_input_is_one_sentence_and_exit_2(path, said, tmp_path, capsy
 
 def test_html_of_several_runs_asks_for_one(logs, capsys):
     assert main(["report", str(logs[0]), "--format", "html"]) == 2
-    assert "Available: 'sigmoid-default', 'tanh-xavier'" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "`LOGDIR` must be one run, for a page of html" in said
+    assert "Available: 'sigmoid-default', 'tanh-xavier'" in said
 
 
 def test_output_that_cannot_be_written_is_exit_2(logs, tmp_path, capsys):

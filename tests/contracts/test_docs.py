@@ -38,6 +38,43 @@ def test_every_page_is_in_the_index():
         assert name == "index.md" or name.startswith("reference/rules/") or f"]({name})" in index, name
 
 
+SENTENCES = runpy.run_path(str(ROOT / "docs" / "sentences.py"))
+SAID = {one.text: one for one in SENTENCES["sentences"](ROOT / "lightning_gradwatch") if one.constant}
+TESTS = {path: path.read_text().replace("\\", "") for path in (ROOT / "tests").rglob("*.py")}
+
+
+def test_no_error_is_raised_that_the_page_of_errors_does_not_know():
+    known = {one.at for one in SENTENCES["sentences"](ROOT / "lightning_gradwatch")}
+    package = ROOT / "lightning_gradwatch"
+    for path in package.rglob("*.py"):
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            if re.search(rf"\b({'|'.join(SENTENCES['ERRORS'])})\(", line) and not line.startswith("class "):
+                place = f"{path.relative_to(package).as_posix()}:{number}"
+                assert place in known or path.name == "errors.py", place
+
+
+def triples(sentence):
+    """Every three words in a row that are always the same in it."""
+    for part in SAID[sentence].constant:
+        words = part.split()
+        yield from {" ".join(words[i : i + 3]) for i in range(max(1, len(words) - 2))}
+
+
+@pytest.mark.parametrize("sentence", SAID)
+def test_every_sentence_is_tested(sentence):
+    """Some test names three words in a row that only this one has; of a wrong argument, the argument and the rule.
+
+    Or it expects the note by its name.
+    """
+    [wrong] = re.findall(r"`(.+)` must be (.+?)(?:, got|<)", sentence) or [()]
+    others = {triple for other in SAID if other != sentence for triple in triples(other)}
+    own = [[*wrong]] if wrong else [[triple] for triple in triples(sentence) if triple not in others]
+    wanted = own or [SAID[sentence].constant[:1]]
+    by_name = re.compile(rf"(notes|Trouble)\.{SAID[sentence].name or '$'}\b")
+    texts = [text for path, text in TESTS.items() if path.name != "test_notes.py"]
+    assert any(by_name.search(text) or any(all(part in text for part in parts) for parts in wanted) for text in texts)
+
+
 def test_the_docstring_lists_every_key_with_its_unit():
     for key, (unit, _) in SCALARS.items():
         assert re.search(rf"``{re.escape(key)}`` \({re.escape(unit)}\)", GradWatch.__doc__), key

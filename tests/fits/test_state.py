@@ -50,6 +50,7 @@ def test_a_checkpoint_that_cannot_be_read_is_said_and_ignored(state):
     watch = GradWatch()
     watch.load_state_dict(state)
     assert "is ignored" in watch.report.notes[0]
+    assert (state.get("format") == 1) != ("this version reads" in watch.report.notes[0])
     fit(watch)
     assert len(watch.report.findings) == 1
 

@@ -30,10 +30,10 @@ def test_a_line_is_one_line_and_parses_to_the_record(record):
     [
         pytest.param("", "not JSON", id="empty"),
         pytest.param('{"format":1,"kind":"fra', "not JSON", id="half a line"),
-        pytest.param("[1, 2]", "not a record", id="a list"),
+        pytest.param("[1, 2]", r"not a record of lightning-gradwatch\.$", id="a list"),
         pytest.param('{"a": 1}', "no format number", id="foreign JSON"),
         pytest.param('{"format": true, "kind": "frame"}', "no format number", id="format is a flag"),
-        pytest.param('{"format": 1}', "no kind", id="no kind"),
+        pytest.param('{"format": 1}', r"not a record of lightning-gradwatch \(it has no kind\)", id="no kind"),
         pytest.param('{"format": 2, "kind": "frame"}', "upgrade lightning-gradwatch", id="newer format"),
         pytest.param('{"format": 1, "kind": "frame"}', "expected an object", id="no content"),
         pytest.param('{"format":1,"kind":"changes","changes":{}}', "'step' is missing", id="field missing"),

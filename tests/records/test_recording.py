@@ -51,7 +51,7 @@ def test_kinds_of_later_versions_are_passed_over(tmp_path):
 
 
 BAD = {
-    "empty": (b"", "is empty"),
+    "empty": (b"", "is empty: it holds no recording of lightning-gradwatch"),
     "a picture": (b"\x89PNG\r\n\x1a\n\xff\xfe", "not text"),
     "prose": (b"hello\n", "line 1: not JSON"),
     "half a first line": (b'{"format":1,', "line 1: not JSON"),

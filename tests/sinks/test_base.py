@@ -32,6 +32,10 @@ def test_every_sink_is_one(sink):
     assert isinstance(sink, Sink)
 
 
+def test_every_sink_has_a_name(sink):
+    assert sink.name in ("TensorBoard", "SimpleNamespace", "run.jsonl") or sink.name.endswith("/run.jsonl")
+
+
 def test_every_method_takes_what_the_protocol_says(sink):
     for name in ("write", "announce", "picture", "close"):
         wanted = list(inspect.signature(getattr(Sink, name)).parameters)[1:]

@@ -39,7 +39,7 @@ def test_a_flipped_bit_is_found(log):
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 1
     file.write_bytes(data)
-    with pytest.raises(UnreadableRecord, match="checksum"):
+    with pytest.raises(UnreadableRecord, match=r"damaged \(a checksum is wrong\)"):
         read_recording(file)
 
 

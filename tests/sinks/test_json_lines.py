@@ -74,7 +74,7 @@ def test_a_fit_killed_in_its_first_line_can_be_started_again(path):
 def test_what_is_not_ours_is_refused_and_not_touched(path, content):
     path.parent.mkdir(parents=True)
     path.write_bytes(content)
-    with pytest.raises(WrongArgument, match="recording of lightning-gradwatch"):
+    with pytest.raises(WrongArgument, match="`path` must be a new file or a recording of lightning-gradwatch"):
         JsonLinesSink(path)
     assert path.read_bytes() == content
 

@@ -79,7 +79,7 @@ def test_the_tag_stays_while_numbers_change_and_changes_with_the_layers():
     ("metadata", "says"),
     [
         (b"", "not JSON"),
-        (b"\xff\xfe", "not text"),
+        (b"\xff\xfe", "layer table: not text"),
         (b"[]", "no format number"),
         (changed(version=2), "upgrade"),
         (changed(layers=[]), "does not fit"),

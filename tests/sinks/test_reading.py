@@ -77,7 +77,7 @@ def test_a_log_without_the_watch_holds_no_recording(tmp_path, summary_writer):
     writer = summary_writer(str(tmp_path / "run"))
     writer.add_scalar("gradwatch/loss", 1.0, 0)  # somebody's own curve is not a recording
     writer.close()
-    with pytest.raises(UnreadableRecord, match="holds no recording"):
+    with pytest.raises(UnreadableRecord, match="holds no recording of lightning-gradwatch"):
         read_recording(tmp_path)
 
 

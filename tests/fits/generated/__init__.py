@@ -1,0 +1,1 @@
+"""Fits of all kinds, drawn by hypothesis: what is trained, how, and what stands beside the watch."""
