@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import html
+import re
 import runpy
 import sys
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ def pages() -> Iterator[tuple[Path, str]]:
     yield REFERENCE / "rules.md", _HEAD + _rules()
     yield REFERENCE / "remedies.md", _HEAD + _remedies()
     yield REFERENCE / "errors.md", _HEAD + _errors()
+    yield REFERENCE / "works-with.md", _HEAD + _works_with()
     for rule in rules():
         yield REFERENCE / "rules" / f"{rule.code}.md", _HEAD + rule.page()
 
@@ -87,6 +89,24 @@ def _errors() -> str:
         )
         text += f"\n## {title}\n\n{advice}\n\n| sentence | {last} |\n|---|---|\n{rows}"
     return text
+
+
+def _works_with() -> str:
+    rows = runpy.run_path(str(Path(__file__).with_name("works_with.py")))["rows"]()
+    text = (
+        "# Does it work with ...?\n\nEvery row is a file of `tests/fits`, every entry a test there, run in both Lightning "
+        "packages where there are two: real fits, on a CPU. *In italics*: too long for every change, run before a "
+        "release. What is not in the list has not been tried.\n\n| situation | tried |\n|---|---|\n"
+    )
+    for title, variants in sorted(rows.items()):
+        tried = "; ".join(f"*{_plain(one)}*" if slow else _plain(one) for one, slow in variants.items())
+        text += f"| {_plain(title)} | {tried or 'yes'} |\n"
+    return text
+
+
+def _plain(words: str) -> str:
+    """Words that Markdown shows as they are."""
+    return re.sub(r"([*_|<>`\[\]])", r"\\\1", words)
 
 
 def _where(place: str) -> str:

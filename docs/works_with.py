@@ -18,7 +18,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 # Ids that say how a test is made, not what is tried: numbers, switches, the two packages (every row runs in both).
 _MUTE = re.compile(r"-?[\d.e+-]+|True|False|None|lightning(\.pytorch|_fabric|\.fabric)?|pytorch_lightning")
-_MUTE_ARGUMENTS = {"namespace", "name", "pl"}
+_MUTE_ARGUMENTS = {"namespace", "pl"}
 
 
 class Rows:
@@ -30,6 +30,8 @@ class Rows:
     def pytest_collection_finish(self, session: Any) -> None:
         """All tests are known."""
         for item in session.items:
+            if not hasattr(item, "module"):  # a doctest of a helper
+                continue
             variants = self.found.setdefault(title(item.module), {})
             for one in _ids(item):
                 variants[one] = variants.get(one, True) and item.get_closest_marker("slow") is not None

@@ -19,7 +19,7 @@ def frames(callbacks=(), namespace=NAMESPACES[0], batches=None, rate=0.0, **opti
 
 
 @both_namespaces
-@pytest.mark.parametrize("k", [2, 4, 8], ids="accumulate {}".format)
+@pytest.mark.parametrize("k", [2, 4, 8], ids="over {} batches".format)
 def test_once_a_real_step_and_equal_to_the_large_batch(namespace, k):
     small = frames(namespace=namespace, accumulate_grad_batches=k)
     large = frames(namespace=namespace, batches=data(8 // k, 16 * k))
@@ -69,7 +69,7 @@ def by_hand(fitted, n, step_last):
     return fitted
 
 
-@pytest.mark.parametrize("every", [1, 5, 1000], ids="every {}".format)
+@pytest.mark.parametrize("every", [1, 5, 1000], ids="by hand, measured every {} steps".format)
 def test_accumulation_by_hand_is_measured_where_it_steps(every):
     """Whatever step is due: the batch that ends the window is measured."""
     watch = GradWatch(every_n_steps=every, strict=True)

@@ -44,7 +44,7 @@ def check(fitted, namespace=NAMESPACES[0], **options):
 
 
 @both_namespaces
-@pytest.mark.parametrize("algorithm", ["norm", "value"])
+@pytest.mark.parametrize("algorithm", ["norm", "value"], ids="by {}".format)
 def test_before_and_after(namespace, algorithm):
     fitted = module(namespace, network(False), "SGD", rate=0.01)
     watch, measured = check(fitted, namespace, gradient_clip_val=0.01, gradient_clip_algorithm=algorithm)

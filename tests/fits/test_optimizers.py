@@ -86,7 +86,9 @@ def test_each_by_itself_and_only_its_own(namespace, choices):
     assert watch.report.findings == ()
 
 
-@pytest.mark.parametrize("choices", [{}, {"every": 3}], ids=["both", "every third"])
+@pytest.mark.parametrize(
+    "choices", [{}, {"every": 3}], ids=["GAN, a ledger a loss", "GAN, a ledger a loss, generator every third batch"]
+)
 def test_one_ledger_a_loss(choices):
     gan, watch = gan_of(NAMESPACES[0], **choices), GradWatch(every_n_steps=1, strict=True)
     trainer(NAMESPACES[0], [watch]).fit(gan, data())

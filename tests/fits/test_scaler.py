@@ -57,15 +57,22 @@ def test_the_scale_changes_no_number(namespace, optimizer):
             assert one.norm == pytest.approx(other.norm, rel=0.1, abs=1e-3)  # float16 rounds the single layer
 
 
-@pytest.mark.parametrize("clip", [{"gradient_clip_val": 0.1}, {"accumulate_grad_batches": 2}], ids=str)
-def test_the_scale_changes_no_number_beside(clip):
-    scaled, true = (frames(scale, steps=3, **clip) for scale in (128.0, None))
+BESIDE = {"clipped": {"gradient_clip_val": 0.1}, "accumulated over 2 batches": {"accumulate_grad_batches": 2}}
+
+
+@pytest.mark.parametrize("options", BESIDE.values(), ids=BESIDE.keys())
+def test_the_scale_changes_no_number_beside(options):
+    scaled, true = (frames(scale, steps=3, **options) for scale in (128.0, None))
     assert [frame.norm for frame in scaled] == pytest.approx([frame.norm for frame in true], rel=2e-2)
     used = [[frame.optimizers[0].used for frame in side] for side in (scaled, true)]
     assert used[0] == pytest.approx(used[1], rel=2e-2)
 
 
-@pytest.mark.parametrize("optimizer", [OPTIMIZERS["Adam"], OPTIMIZERS["fused Adam"]], ids=["Adam", "fused Adam"])
+@pytest.mark.parametrize(
+    "optimizer",
+    [OPTIMIZERS["Adam"], OPTIMIZERS["fused Adam"]],
+    ids=["the scale comes down from 2^40, Adam", "the scale comes down from 2^40, fused Adam"],
+)
 def test_the_search_for_the_scale_is_skipped_and_no_news(optimizer):
     """From 2^40 the scaler comes down; the steps that it skips are counted."""
     measured = frames(2.0**40, optimizer, steps=34)
