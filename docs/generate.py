@@ -94,9 +94,9 @@ def _errors() -> str:
 def _works_with() -> str:
     rows = runpy.run_path(str(Path(__file__).with_name("works_with.py")))["rows"]()
     text = (
-        "# Does it work with ...?\n\nEvery row is a file of `tests/fits`, every entry a test there, run in both Lightning "
-        "packages where there are two: real fits, on a CPU. *In italics*: too long for every change, run before a "
-        "release. What is not in the list has not been tried.\n\n| situation | tried |\n|---|---|\n"
+        "# Does it work with ...?\n\nEvery row is a file of `tests/fits`, every entry a test there: real fits, on a "
+        "CPU. *In italics*: too long for every change, run before a release. What is not in the list has not been "
+        "tried; [versions](versions.md) tells with which Lightning and torch.\n\n| situation | tried |\n|---|---|\n"
     )
     for title, variants in sorted(rows.items()):
         tried = "; ".join(f"*{_plain(one)}*" if slow else _plain(one) for one, slow in variants.items())

@@ -9,9 +9,9 @@ from lightning_gradwatch import _lightning
 from lightning_gradwatch.callbacks import keeping
 from lightning_gradwatch.callbacks.host import TrainerHost
 from lightning_gradwatch.callbacks.policy import OnVanishing
+from lightning_gradwatch.callbacks.readable import Readable
 from lightning_gradwatch.callbacks.settings import Settings
 from lightning_gradwatch.callbacks.watch import Watch
-from lightning_gradwatch.report.report import Report
 
 _Bases: Any = _lightning.callback_bases()
 
@@ -19,7 +19,7 @@ _Bases: Any = _lightning.callback_bases()
 _LENT = ("log", "log_dict")
 
 
-class GradWatch(*_Bases):
+class GradWatch(Readable, *_Bases):
     """Says when gradients vanish in any Lightning fit, in which layers, why, and what to do about it.
 
     Measures the gradient ledger on some steps (every one of the first 10, then ever more rarely until every
@@ -98,42 +98,10 @@ class GradWatch(*_Bases):
         self._key = ""  # of its state in a checkpoint, once a trainer is known
         self._fitted: tuple[Any, Any] | None = None  # weak references: the trainer and the module of the last fit
 
-    # --- what users read ----------------------------------------------------------------------------------------------
-
-    @property
-    def report(self) -> Report:
-        """What was found, done and measured so far; at any time, also before and after a fit."""
-        return self._watch.report
-
-    @property
-    def settings(self) -> Settings:
-        """The arguments that it was made with."""
-        return self._watch.settings
-
-    @property
-    def is_off(self) -> bool:
-        """Whether an error of the watch itself has switched it off; the report's notes say which."""
-        return self._watch.is_off
-
-    def plot(self, ax: Any = None) -> tuple[Any, Any]:
-        """Gradient flow over depth and time, the sick stretch marked: ``fig, ax``, as torchmetrics plots.
-
-        Raises:
-            MissingExtra: matplotlib is not installed.
-        """
-        return self.report.plot(ax)
-
     @property
     def state_key(self) -> str:
         """Tells the state of several watches apart in a checkpoint."""
         return self._key or keeping.key(self.settings.name, every_n_steps=self.settings.every_n_steps)
-
-    def undo(self) -> None:
-        """Take back every decay of the learning rates, exactly, from the next step on; the report keeps it as an event.
-
-        Call it on every rank.  A further decay waits for ``cooldown_steps`` again.
-        """
-        self._watch.undo()
 
     # --- hooks: each moment of a fit is handed on ---------------------------------------------------------------------
 

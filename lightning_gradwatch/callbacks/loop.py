@@ -10,13 +10,13 @@ from typing import Any
 from lightning_gradwatch import _lightning
 from lightning_gradwatch.callbacks.loop_host import LoopHost
 from lightning_gradwatch.callbacks.policy import OnVanishing
+from lightning_gradwatch.callbacks.readable import Readable
 from lightning_gradwatch.callbacks.settings import Settings
 from lightning_gradwatch.callbacks.watch import Watch
 from lightning_gradwatch.errors import WrongArgument
-from lightning_gradwatch.report.report import Report
 
 
-class LoopWatch:
+class LoopWatch(Readable):
     """Watches a training loop of your own as ``GradWatch`` watches a Trainer's: same measures, verdicts and sinks.
 
     Put ``with watch.step(loss):`` around the backward and the optimizer's step of every batch.  On the steps that are
@@ -101,31 +101,9 @@ class LoopWatch:
         self._open = False
 
     @property
-    def report(self) -> Report:
-        """What was found, done and measured so far."""
-        return self._watch.report
-
-    @property
     def should_stop(self) -> bool:
         """Whether ``on_vanishing="stop"`` asks the loop to end."""
         return self._host.should_stop
-
-    @property
-    def is_off(self) -> bool:
-        """Whether an error of the watch itself has switched it off."""
-        return self._watch.is_off
-
-    def plot(self, ax: Any = None) -> tuple[Any, Any]:
-        """Gradient flow over depth and time: ``fig, ax``.
-
-        Raises:
-            MissingExtra: matplotlib is not installed.
-        """
-        return self.report.plot(ax)
-
-    def undo(self) -> None:
-        """Take back every decay of the learning rates, exactly, from the next step on; on every process."""
-        self._watch.undo()
 
     @contextmanager
     def step(self, loss: Any) -> Iterator[LoopWatch]:

@@ -23,7 +23,7 @@ X = torch.randn(4, 3, 8, 8)
         (lambda x: x * 2, ("Mul", "other")),
         (lambda x: F.mse_loss(x, x.detach()), ("MseLoss", "loss")),
     ],
-    ids=str,
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
 )
 def test_real_nodes(compute, expected):
     name = operation(compute(X.clone().requires_grad_()).grad_fn.name())
