@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import functools
 import importlib
+import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
+from lightning_gradwatch._imports import when_imported
 from lightning_gradwatch.errors import MissingExtra, WrongArgument
 
 NAMESPACES = ("lightning.pytorch", "pytorch_lightning")
@@ -34,15 +37,29 @@ def namespace(name: str | None = None) -> ModuleType:
 
 
 def callback_bases() -> tuple[type, ...]:
-    """The ``Callback`` class of every Lightning that is installed: one class that is a callback in both.
+    """The ``Callback`` class of every Lightning that is imported; of the first that is installed, if none is.
 
     Raises:
         MissingExtra: neither is installed.
     """
-    modules = [module for module in map(_import, NAMESPACES) if module is not None]
-    if not modules:
-        raise _no_lightning()
-    return tuple(dict.fromkeys(module.Callback for module in modules))
+    imported = [module for name in NAMESPACES if hasattr(module := sys.modules.get(name), "Callback")]
+    return tuple(dict.fromkeys(module.Callback for module in imported or [namespace()]))
+
+
+C = TypeVar("C", bound=type)
+
+
+def callback_in_both(kind: C) -> C:
+    """Make a class of callbacks one in the other Lightning too, its instances included, as soon as that is imported."""
+
+    def join() -> None:
+        missing = [base for base in callback_bases() if not issubclass(kind, base)]
+        with suppress(TypeError):  # a subclass of the user's whose own bases forbid it: it stays in its one Lightning
+            kind.__bases__ = (*kind.__bases__, *missing)
+
+    for name in NAMESPACES:
+        when_imported(name, join)
+    return kind
 
 
 def _import(name: str) -> ModuleType | None:

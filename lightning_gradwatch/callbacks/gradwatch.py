@@ -19,6 +19,7 @@ _Bases: Any = _lightning.callback_bases()
 _LENT = ("log", "log_dict")
 
 
+@_lightning.callback_in_both
 class GradWatch(Readable, *_Bases):
     """Says when gradients vanish in any Lightning fit, in which layers, why, and what to do about it.
 

@@ -10,6 +10,7 @@ from lightning_gradwatch.callbacks.gradwatch import GradWatch
 _Bases: Any = _lightning.callback_bases()
 
 
+@_lightning.callback_in_both
 class GradWatchFromEnvironment(*_Bases):
     """Becomes a ``GradWatch()`` when a fit begins, or nothing where somebody else has put one there.
 

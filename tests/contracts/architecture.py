@@ -26,7 +26,7 @@ LAYERS = (
     {"anatomy"},
     {"records"},
     {"_lightning"},
-    {"errors"},
+    {"_imports", "errors"},
 )
 RANK = {folder: rank for rank, folders in enumerate(LAYERS) for folder in folders}
 PLAIN = ("errors", "records", "detect", "diagnose", "report", "tensorboard_plugin")  # what must run without torch
