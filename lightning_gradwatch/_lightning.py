@@ -42,7 +42,7 @@ def callback_bases() -> tuple[type, ...]:
     Raises:
         MissingExtra: neither is installed.
     """
-    imported = [module for name in NAMESPACES if hasattr(module := sys.modules.get(name), "Callback")]
+    imported = [module for name in NAMESPACES if (module := sys.modules.get(name)) and hasattr(module, "Callback")]
     return tuple(dict.fromkeys(module.Callback for module in imported or [namespace()]))
 
 
