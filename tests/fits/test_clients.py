@@ -56,9 +56,9 @@ def graphs(namespace):
     from torch_geometric.datasets import FakeDataset
     from torch_geometric.nn import DeepGCNLayer, GENConv, global_mean_pool
 
-    if namespace != "pytorch_lightning":
-        pytest.skip("LightningDataset is a data module of one Lightning only")
     pl = importlib.import_module(namespace)
+    if not issubclass(LightningDataset, pl.LightningDataModule):
+        pytest.skip("LightningDataset is a data module of the other Lightning")
 
     class Net(pl.LightningModule):
         def __init__(self):
