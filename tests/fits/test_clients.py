@@ -2,6 +2,7 @@
 
 import importlib
 import math
+import random
 
 import pytest
 import torch
@@ -50,15 +51,13 @@ def scaled(namespace):
 
 
 def graphs(namespace):
-    """A deep residual graph network of PyTorch Geometric's layers, in its own data module."""
+    """A deep residual graph network of PyTorch Geometric's layers, fed by its own loader."""
     pytest.importorskip("torch_geometric")
-    from torch_geometric.data.lightning import LightningDataset
     from torch_geometric.datasets import FakeDataset
+    from torch_geometric.loader import DataLoader
     from torch_geometric.nn import DeepGCNLayer, GENConv, global_mean_pool
 
     pl = importlib.import_module(namespace)
-    if not issubclass(LightningDataset, pl.LightningDataModule):
-        pytest.skip("LightningDataset is a data module of the other Lightning")
 
     class Net(pl.LightningModule):
         def __init__(self):
@@ -78,9 +77,10 @@ def graphs(namespace):
         def configure_optimizers(self):
             return torch.optim.AdamW(self.parameters(), 2e-3)
 
+    random.seed(0)  # which the made-up graphs are drawn with
     torch.manual_seed(0)
     made = FakeDataset(num_graphs=80, avg_num_nodes=8, avg_degree=3, num_channels=8, num_classes=3, task="graph")
-    return Net(), LightningDataset(train_dataset=made, batch_size=8, num_workers=0), {}
+    return Net(), DataLoader(made, 8), {}
 
 
 CLIENTS = {
@@ -92,7 +92,6 @@ CLIENTS = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:You passed in a `val_dataloader` but have no `validation_step`:UserWarning")
 @pytest.mark.parametrize("namespace", ["lightning.pytorch", "pytorch_lightning"])
 @pytest.mark.parametrize(("build", "found"), CLIENTS.values(), ids=CLIENTS.keys())
 def test_the_same_fit_and_no_word_that_we_would_not_sign(build, found, namespace):
@@ -101,8 +100,7 @@ def test_the_same_fit_and_no_word_that_we_would_not_sign(build, found, namespace
         model, data, options = build(namespace)
         torch.manual_seed(1)
         runner = trainer(namespace, callbacks, **{"max_steps": 20, "max_epochs": -1} | options)
-        fed = {"datamodule": data} if hasattr(data, "train_dataloader") else {"train_dataloaders": data}
-        runner.fit(model, **fed)
+        runner.fit(model, data)
         return [parameter.detach().clone() for parameter in model.parameters()]
 
     plain, watch = fit([]), strict()
