@@ -66,6 +66,7 @@ def step(fitted):
         return loss_of(fitted, batch)
     return training_step
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it, and so would this
 for name in ("SIGTERM", "SIGINT"):  # after the latter Lightning hears no Ctrl-C any more
     watch = strict(verbose=False, record_to=f"{name}.jsonl")
     runner = trainer(NAMESPACES[0], [watch], logger=TensorBoardLogger(name))
