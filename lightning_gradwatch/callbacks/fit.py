@@ -133,14 +133,15 @@ class LiveFit:
         """This optimizer is about to use its gradients."""
         raw = _lightning.unwrapped(optimizer)
         self.skips.begins(raw)
-        meter, index = self._meter, self._index(raw)
-        if meter is not None:
-            if index < len(self._rates):  # a warm-up may have been written since the batch began
-                self._rates[index] = self._scale.rates_of(raw)
-            scale = self.host.gradient_scale(optimizer)
-            meter.optimizer(index).begins(
-                lambda: owned_by(raw, index, meter.names, self.ranks.size, self._flat), scale, meter.backwards
-            )
+        meter = self._meter
+        if meter is None:
+            return
+        index, scale = self._index(raw), self.host.gradient_scale(optimizer)
+        if index < len(self._rates):  # a warm-up may have been written since the batch began
+            self._rates[index] = self._scale.rates_of(raw)
+        meter.optimizer(index).begins(
+            lambda: owned_by(raw, index, meter.names, self.ranks.size, self._flat), scale, meter.backwards
+        )
 
     def optimizer_made(self, optimizer: Any) -> None:
         """This optimizer has stepped."""

@@ -76,6 +76,11 @@ class Host(Protocol):
         ...
 
     @property
+    def should_stop(self) -> bool:
+        """Whether somebody has asked the fit to end."""
+        ...
+
+    @property
     def checks_here(self) -> bool:
         """Whether a validation or the end of the epoch follows the batch at hand: early stopping looks there."""
         ...
@@ -181,6 +186,11 @@ class TrainerHost:
     def completes_window(self) -> bool:
         """Always in manual optimisation, whose windows are the user's."""
         return _lightning.completes_window(self._trainer, self.model)
+
+    @property
+    def should_stop(self) -> bool:
+        """``trainer.should_stop``."""
+        return bool(self._trainer.should_stop)
 
     @property
     def may_end_here(self) -> bool:

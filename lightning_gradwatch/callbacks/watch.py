@@ -126,8 +126,9 @@ class Watch:
     @sheltered
     def _choose_late(self) -> None:
         live = self.live
-        late = live is not None and not (self._chosen or live.host.by_hand) and live.host.may_end_here
-        if live is not None and late and live.chooses(self.settings.schedule):
+        if live is None or self._chosen or live.host.by_hand or not live.host.should_stop:
+            return
+        if live.host.may_end_here and live.chooses(self.settings.schedule):
             self._chosen = True
             self._measure()
 

@@ -109,7 +109,11 @@ def test_constraints_pin_what_we_name(extra):
 # --- README and CI ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("nth", "ending"), [(0, "gradwatch demo"), (1, "-m pytest -n 2 --dist loadfile")], ids=["main job", "tests"])
+@pytest.mark.parametrize(
+    ("nth", "ending"),
+    [(0, "gradwatch demo"), (1, "-m pytest -n 2 --dist loadfile")],
+    ids=["main job", "tests"],
+)
 def test_readme_begins_with_the_two_commands(nth, ending):
     command = _helper("readme_command").commands(README)[nth]
     assert command.startswith("python3 -m venv .venv && .venv/bin/pip install -c constraints.txt ")
