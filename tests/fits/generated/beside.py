@@ -8,8 +8,10 @@ BESIDE = {
     "nothing": lambda c, folder: [],
     "LearningRateMonitor": lambda c, folder: [c.LearningRateMonitor("step")],
     "StochasticWeightAveraging": lambda c, folder: [c.StochasticWeightAveraging(swa_lrs=0.01, swa_epoch_start=1)],
-    "WeightAveraging": lambda c, folder: [c.WeightAveraging()],
-    "EMAWeightAveraging": lambda c, folder: [c.EMAWeightAveraging(decay=0.9)],
+    "WeightAveraging": lambda c, folder: [c.WeightAveraging()] if hasattr(c, "WeightAveraging") else [],
+    "EMAWeightAveraging": lambda c, folder: (
+        [c.EMAWeightAveraging(decay=0.9)] if hasattr(c, "EMAWeightAveraging") else []
+    ),
     "Timer": lambda c, folder: [c.Timer()],
     "ModelCheckpoint": lambda c, folder: [c.ModelCheckpoint(folder, "{step}", every_n_train_steps=2, save_top_k=-1)],
     "EarlyStopping": lambda c, folder: [c.EarlyStopping("train_loss", patience=1)],

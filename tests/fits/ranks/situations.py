@@ -7,7 +7,8 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy
+from lightning.pytorch import strategies
+from lightning.pytorch.strategies import DDPStrategy
 from torch import nn
 from torch.distributed.algorithms.ddp_comm_hooks import default_hooks
 from torch.distributed.device_mesh import init_device_mesh
@@ -41,7 +42,7 @@ class Fit(pl.LightningModule):
         self.automatic_optimization = not options.get("manual")
 
     def configure_model(self):
-        if "shard" in self.options and isinstance(self.trainer.strategy, ModelParallelStrategy):
+        if "shard" in self.options and isinstance(self.trainer.strategy, strategies.ModelParallelStrategy):
             self.options["shard"](self)
 
     def on_train_start(self):
@@ -223,7 +224,7 @@ def tensor_parallel_and_sharded(module):
 
 
 def model_parallel(data, tensor):
-    return lambda: ModelParallelStrategy(data_parallel_size=data, tensor_parallel_size=tensor)
+    return lambda: strategies.ModelParallelStrategy(data_parallel_size=data, tensor_parallel_size=tensor)
 
 
 class FirstFSDP(DDPStrategy):
