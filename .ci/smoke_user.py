@@ -1,5 +1,7 @@
 """What a user writes: a network too deep for its sigmoids, and one line that says so.  Run outside the checkout."""
 
+import os
+
 import torch
 from sklearn.datasets import load_digits
 from torch.utils.data import DataLoader, TensorDataset
@@ -30,12 +32,21 @@ class Digits(pl.LightningModule):
 pl.seed_everything(0)
 x, y = load_digits(return_X_y=True)
 data = TensorDataset(torch.tensor(x / 16, dtype=torch.float32), torch.tensor(y))
-watch = GradWatch()
-trainer = pl.Trainer(max_steps=60, callbacks=[watch], accelerator="cpu", enable_progress_bar=False)
-trainer.fit(Digits(), DataLoader(data, batch_size=64, shuffle=True))
 
+
+def fit(callbacks):
+    trainer = pl.Trainer(max_steps=60, callbacks=callbacks, accelerator="cpu", enable_progress_bar=False)
+    trainer.fit(Digits(), DataLoader(data, batch_size=64, shuffle=True))
+    (watch,) = [callback for callback in trainer.callbacks if type(callback).__name__ == "GradWatch"]
+    (finding,) = watch.report.findings
+    assert finding.kind == "vanishing", finding
+    assert finding.causes[0].kind == "activation", finding.causes
+    return watch, finding
+
+
+watch, _ = fit([GradWatch()])
 print(watch.report)
-(finding,) = watch.report.findings
-assert finding.kind == "vanishing", finding
-assert finding.causes[0].kind == "activation", finding.causes
+
+os.environ["GRADWATCH"] = "1"  # and nobody touches the code
+_, finding = fit([])
 print(f"{pl.__name__}: {finding.summary}")
