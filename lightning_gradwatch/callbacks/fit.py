@@ -125,9 +125,10 @@ class LiveFit:
             return
         self._meter.backward_ends()
         if self.host.by_hand or self.host.has_scaler:
+            scale = self.host.loss_scale  # waits for the device: once
             for index, optimizer in enumerate(self.host.optimizers):
                 owned = owned_by(optimizer, index, self._meter.names, self.ranks.size, self._flat)
-                self._meter.optimizer(index).arrives(owned, self.host.loss_scale)
+                self._meter.optimizer(index).arrives(owned, scale)
 
     def optimizer_begins(self, optimizer: Any) -> None:
         """This optimizer is about to use its gradients."""
@@ -161,7 +162,8 @@ class LiveFit:
         reading = meter.finish()
         if not reading.stepped:
             return None
-        self.remarks = self._remarks(reading, meter.backwards)
+        loss_scale = self.host.loss_scale
+        self.remarks = self._remarks(reading, meter.backwards, loss_scale)
         if reading.is_kept_elsewhere:
             reading = reading.of_an_engine(_lightning.engine_norm(self.host.engine))
         overflowed = self.host.has_scaler and _overflowed(reading)
@@ -176,7 +178,7 @@ class LiveFit:
             loss=reading.loss,
             rates=tuple(rate for rates in self._rates for rate in rates),
             rate_scale=rate_scale,
-            loss_scale=self.host.loss_scale,
+            loss_scale=loss_scale,
             skipped=overflowed,
             skipped_steps=skipped,
             micro_batches=micro_batches,
@@ -192,7 +194,7 @@ class LiveFit:
             return self.ranks.any(decision)
         return self.host.any_rank(decision)  # a strategy with a way of its own to talk
 
-    def _remarks(self, reading: Reading, backwards: int) -> list[str]:
+    def _remarks(self, reading: Reading, backwards: int, loss_scale: float) -> list[str]:
         said = [_TROUBLES[trouble] for trouble in self.ranks.troubles]
         if reading.is_kept_elsewhere:
             said.append(notes.kept_elsewhere(_lightning.engine_norm(self.host.engine) is not None))
@@ -206,9 +208,8 @@ class LiveFit:
             said.append(notes.BLIND)
         if backwards > MOST_LEDGERS:
             said.append(notes.CROWDED)
-        scale = self.host.loss_scale if self.host.has_scaler else 1.0
-        if any(_is_clipped_to_scaled(one.norm, one.used, scale) for one in reading.optimizers):
-            said.append(notes.clips_scaled(scale))
+        if any(_is_clipped_to_scaled(one.norm, one.used, loss_scale) for one in reading.optimizers):
+            said.append(notes.clips_scaled(loss_scale))
         return said
 
     def _stop_listening(self) -> None:

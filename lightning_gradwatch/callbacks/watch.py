@@ -45,6 +45,7 @@ class Watch:
         self.monitored = Monitored()
         self._chosen = False  # whether the batch at hand is measured, on all ranks alike
         self._moved = False  # whether that batch was measured and moved weights
+        self._wanted: Finding | None = None  # what this rank would act on now
         self._skipped = 0  # steps that the AMP scaler skipped before this fit was resumed
         self._owed = False  # whether it was resumed between a chosen batch and the step that it is measured on
 
@@ -175,7 +176,7 @@ class Watch:
             self._meet()
         self._publish(self.casebook.frames[-1:])
         if self.settings.policy.acts:
-            self._wanted: Finding | None = None  # a watch that is off wants nothing, and goes along with the others
+            self._wanted = None  # a watch that is off wants nothing, and goes along with the others
             self._want()
             self._act()
 

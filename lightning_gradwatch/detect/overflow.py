@@ -8,6 +8,7 @@ from typing import ClassVar
 from lightning_gradwatch.detect.memory import Memory
 from lightning_gradwatch.detect.symptom import Symptom
 from lightning_gradwatch.records import Frame, Kind, Quantity, Severity
+from lightning_gradwatch.records.names import module_of
 
 # Halved on every skipped step, a scale of 2^100 is down at 1 after so many: more than anybody starts from.
 PERSISTENT = 100
@@ -49,4 +50,4 @@ class Overflow:
 
 def _broken(frame: Frame) -> tuple[str, ...]:
     names = (reading.name for reading in frame.parameters if reading.nonfinite)
-    return tuple(dict.fromkeys(name.rpartition(".")[0] or name for name in names))
+    return tuple(dict.fromkeys(module_of(name) or name for name in names))

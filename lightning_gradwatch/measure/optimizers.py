@@ -23,6 +23,7 @@ from lightning_gradwatch.measure.parameters import STATISTICS, Owned, gradient_s
 from lightning_gradwatch.measure.ranks import Share
 from lightning_gradwatch.measure.updates import is_comparable, movement, ratio, remember
 from lightning_gradwatch.records import OptimizerReading, ParameterReading
+from lightning_gradwatch.records.names import common_module
 
 # A gradient that grew by more than rounding between arrival and step was not clipped but replaced or added to: then
 # what is there at the step is the gradient.
@@ -163,7 +164,7 @@ class OptimizerMeter:
         rows = _true(arrived, given)
         reading = OptimizerReading(
             index=self.index,
-            name=module_of(self.owned),
+            name=common_module(own.name.rpartition(".")[0] for own in self.owned),
             norm=None if self._hidden else _norm(rows),
             used=used,
             stepped=self.made > 0,
@@ -196,22 +197,6 @@ def _true(arrived: dict[int, Row], given: dict[int, Row]) -> dict[int, Row]:
     if before is None or after is None or not math.isfinite(before):
         return given
     return arrived if after <= before * _GREW else given
-
-
-def module_of(owned: Sequence[Owned]) -> str:
-    """The innermost module that holds all of these parameters; "" for the whole network.
-
-    Example:
-        >>> module_of([Owned(name, Tensor(), 0) for name in ("gan.generator.0.weight", "gan.generator.2.bias")])
-        'gan.generator'
-    """
-    parts = [own.name.split(".")[:-1] for own in owned]
-    common = []
-    for level in zip(*parts, strict=False):
-        if len(set(level)) > 1:
-            break
-        common.append(level[0])
-    return ".".join(common)
 
 
 def _reading(own: Owned, row: Row | None, update: float | None) -> ParameterReading:

@@ -10,7 +10,7 @@ from itertools import pairwise
 from lightning_gradwatch.measure.graph import Graph, Node, Trunk
 from lightning_gradwatch.measure.operations import family, operation
 from lightning_gradwatch.records import Operation
-from lightning_gradwatch.records.names import module_of
+from lightning_gradwatch.records.names import common_module, module_of
 
 _UNCOUNTED = ("view", "parameter")
 
@@ -118,13 +118,7 @@ def _layer(modules: tuple[str, ...], everywhere: Counter[str]) -> str:
     """One module's name for a segment: the common parent of its modules, if it holds nothing else of the trunk."""
     if len(modules) < 2:
         return modules[0] if modules else ""
-    parts = [module.split(".") for module in modules]
-    common = []
-    for level in zip(*parts, strict=False):
-        if len(set(level)) > 1:
-            break
-        common.append(level[0])
-    prefix = ".".join(common)
+    prefix = common_module(modules)
     shared = [m for m in everywhere if m not in modules and (m == prefix or m.startswith(prefix + "."))]
     return modules[-1] if not prefix or shared else prefix
 

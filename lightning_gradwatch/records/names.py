@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 def module_of(parameter: str) -> str:
     """The module that a parameter belongs to, as named_modules() says it; "" for one of the model itself.
@@ -14,3 +16,18 @@ def module_of(parameter: str) -> str:
     """
     layer, parametrized, _ = parameter.partition(".parametrizations.")
     return layer if parametrized else parameter.rpartition(".")[0]
+
+
+def common_module(modules: Iterable[str]) -> str:
+    """The innermost module that holds all of these; "" for the model itself.
+
+    Example:
+        >>> common_module(["gan.generator.0", "gan.generator.2"]), common_module(["a", "b"])
+        ('gan.generator', '')
+    """
+    common: list[str] = []
+    for level in zip(*(module.split(".") for module in modules), strict=False):
+        if len(set(level)) > 1:
+            break
+        common.append(level[0])
+    return ".".join(common)

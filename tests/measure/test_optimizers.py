@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from lightning_gradwatch.measure.host import to_host
-from lightning_gradwatch.measure.optimizers import OptimizerMeter, module_of
+from lightning_gradwatch.measure.optimizers import OptimizerMeter
 from lightning_gradwatch.measure.parameters import Owned
 
 
@@ -154,5 +154,8 @@ def test_gradients_are_not_kept_alive(owned):
     ],
     ids=str,
 )
-def test_module_of(names, expected):
-    assert module_of([Owned(name, torch.zeros(1), 0) for name in names]) == expected
+def test_the_optimizer_is_named_by_the_module_that_holds_all_of_its_parameters(names, expected):
+    owned = [Owned(name, nn.Parameter(torch.zeros(1)), 0) for name in names]
+    meter = OptimizerMeter(0)
+    meter.begins(lambda: owned, 1.0, backwards=1)
+    assert finish(meter)[0].name == expected
