@@ -9,6 +9,7 @@ from lightning_gradwatch.records.anatomy import Anatomy, Layer
 from lightning_gradwatch.records.event import Event
 from lightning_gradwatch.records.finding import Cause, CauseKind, Finding, Kind, Quantity, Remedy, Severity
 from lightning_gradwatch.records.frame import Frame, Ledger, Operation, OptimizerReading, ParameterReading, Segment
+from lightning_gradwatch.records.inner import Fault, OperationReading, TimeProfile
 from lightning_gradwatch.records.profile import LayerProfile, profile
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Cause",
     "CauseKind",
     "Event",
+    "Fault",
     "Finding",
     "Frame",
     "Kind",
@@ -23,11 +25,13 @@ __all__ = [
     "LayerProfile",
     "Ledger",
     "Operation",
+    "OperationReading",
     "OptimizerReading",
     "ParameterReading",
     "Quantity",
     "Remedy",
     "Segment",
     "Severity",
+    "TimeProfile",
     "profile",
 ]

@@ -39,6 +39,9 @@ class CauseKind(_Word):
     PRECISION = "precision"
     DISCONNECTED = "disconnected"
     DATA = "data"
+    LOSS = "loss"
+    RESIDUAL = "residual"
+    NUMERICS = "numerics"
 
 
 class Severity(_Word):

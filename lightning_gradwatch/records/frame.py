@@ -9,6 +9,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from lightning_gradwatch.records.inner import Fault, OperationReading, TimeProfile
+
 
 def total(decades: Iterable[float]) -> float:
     """The sum of decades, exactly rounded; nan where a path both dies and overflows.
@@ -67,6 +69,7 @@ class Ledger:
     closed: tuple[str, ...] = ()
     below: tuple[str, ...] = ()  # layers inside the operation that ends the ledger, as the gradient meets them
     unplaced: tuple[str, ...] = ()  # layers inside some opaque operation, nobody knows which
+    given: float | None = None  # root mean square of what the target layer is given; None where it was not kept
 
     @property
     def decades(self) -> float:
@@ -105,6 +108,7 @@ class ParameterReading:
     zeros: float | None  # share of elements that are exactly 0
     nonfinite: int = 0  # number of elements that are inf or nan
     update: float | None = None  # ||weights after - weights before|| / ||weights before||; None: not measured
+    weight: float | None = None  # root mean square of the weights before the step; None: not measured
     dtype: str = ""  # number format of the weights, in which updates are rounded: "bfloat16"; "" where unknown
 
 
@@ -117,6 +121,9 @@ class OptimizerReading:
     norm: float | None  # L2 of the true gradient, before clipping; None: it got none
     used: float | None = None  # L2 of what it stepped with, after clipping; None: it did not step, or nobody could look
     stepped: bool = True  # False: the AMP scaler skipped its step
+    kind: str = ""  # its class: "Adam"
+    eps: float | None = None  # what an adaptive one adds to the root of its second moment
+    decay: float = 0.0  # the largest weight decay of its groups
 
     @property
     def clip_ratio(self) -> float | None:
@@ -148,6 +155,11 @@ class Frame:
     micro_batches: int = 1  # how many backwards this step's gradient was accumulated over ...
     accumulation: int = 1  # ... and how many Lightning divided the loss by: more, in an epoch's last, short window
     ledgers: tuple[Ledger, ...] = ()
+    branches: tuple[Ledger, ...] = ()  # of the worst fed layer beside the trunk, one a loss, where there is one
+    operations: tuple[OperationReading, ...] = ()
+    times: tuple[TimeProfile, ...] = ()
+    fault: Fault | None = None  # where numbers first ceased to be finite, on a step on which they did
+    unowned: tuple[str, ...] = ()  # parameters that got a gradient and that no optimizer has
     parameters: tuple[ParameterReading, ...] = ()
     optimizers: tuple[OptimizerReading, ...] = ()
 
