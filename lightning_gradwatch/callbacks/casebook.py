@@ -52,7 +52,7 @@ class Casebook:
         # not learn is sick for its weights.
         if change.what != "opened":
             return change
-        finding = replace(change.finding, causes=explain(change.finding, frame, self.anatomy))
+        finding = replace(change.finding, causes=explain(change.finding, frame, self.anatomy, self.judge.history))
         finding = replace(finding, remedies=prescribe(finding, self.anatomy))
         self.judge.amend(finding)
         return Change(change.what, finding)

@@ -9,12 +9,12 @@ import math
 from collections.abc import Iterable
 from typing import ClassVar
 
-from lightning_gradwatch.detect.memory import Memory
 from lightning_gradwatch.detect.symptom import Symptom
 from lightning_gradwatch.detect.vanishing import underflows
 from lightning_gradwatch.records import Frame, Kind, Ledger, ParameterReading, Quantity, Severity
 from lightning_gradwatch.records.flow import flow_in
 from lightning_gradwatch.records.formats import format_end
+from lightning_gradwatch.records.history import History
 from lightning_gradwatch.records.names import module_of
 
 # Less than this share of the network's elements without a gradient is said, not rung: spare heads, unused experts.
@@ -29,16 +29,16 @@ class DeadPath:
     kind: ClassVar[Kind] = Kind.DISCONNECTED
     patience: ClassVar[int] = 5  # zero-initialised gates and heads wake up within a step or two
 
-    def examine(self, frame: Frame, memory: Memory) -> Iterable[Symptom]:
+    def examine(self, frame: Frame, history: History) -> Iterable[Symptom]:
         """A symptom for parameters without a gradient, one for gradients that are exactly zero."""
         some = any(r.norm for r in frame.parameters)
         dead = any(ledger.end == -math.inf for ledger in frame.ledgers)
         if frame.skipped or not (some or dead):
             return  # training_step returned None, or nothing was measured
-        yield _unreached([r for r in frame.parameters if r.norm is None and r.name not in memory.fed], frame)
+        yield _unreached([r for r in frame.parameters if r.norm is None and r.name not in history.fed], frame)
         killers = [killer for ledger in frame.ledgers if (killer := _killer(ledger)) is not None]
         # Units may die late; without a dead layer before it, only a gradient that never was anything is a dead path.
-        zeros = [r for r in frame.parameters if r.norm == 0 and r.size and (killers or r.name not in memory.fed)]
+        zeros = [r for r in frame.parameters if r.norm == 0 and r.size and (killers or r.name not in history.fed)]
         if zeros and not killers and any(_is_used_up(frame, ledger) for ledger in frame.ledgers):
             return  # the number format had nothing left: another detector says so
         yield _zeroed(_without_idle_biases(zeros, frame), frame, killers)

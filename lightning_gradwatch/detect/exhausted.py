@@ -7,35 +7,32 @@ from __future__ import annotations
 
 import math
 
-from lightning_gradwatch.detect.memory import Memory
 from lightning_gradwatch.detect.symptom import Symptom
 from lightning_gradwatch.records import Frame, Kind, Ledger, Quantity, Severity
 from lightning_gradwatch.records.flow import flow_by_layer
 from lightning_gradwatch.records.formats import FormatEnd, zero_share
-
-# A loss that has fallen by a tenth says that what is left of the gradient is enough.
-_PROGRESS = 0.1
+from lightning_gradwatch.records.history import History
 
 
-def exhausted(frame: Frame, memory: Memory, ledger: Ledger, end: FormatEnd) -> Symptom:
+def exhausted(frame: Frame, history: History, ledger: Ledger, end: FormatEnd) -> Symptom:
     """Present where nothing is left, where all that is left lies below the smallest number, or parameters get nothing.
 
     Some zeros among small numbers are no alarm.
 
     Args:
         frame: the measured step.
-        memory: what the frames before told.
+        history: what the frames before told.
         ledger: the ledger whose gradient ends.
         end: where, and in which format.
     """
-    starved = [r for r in frame.parameters if r.norm == 0 and r.name not in memory.fed and not r.name.endswith("bias")]
+    starved = [r for r in frame.parameters if r.norm == 0 and r.name not in history.fed and not r.name.endswith("bias")]
     layers = _layers(ledger, end)
     return Symptom(
         id=f"vanishing:{ledger.name}",
         kind=Kind.VANISHING,
         present=end.is_zero or end.best <= 0 or bool(starved),
         lingers=True,
-        severity=_severity(end, memory.progress),
+        severity=_severity(end, history.learns),
         summary=_summary(end, layers),
         layers=layers,
         evidence=(
@@ -57,8 +54,8 @@ def _layers(ledger: Ledger, end: FormatEnd) -> tuple[str, ...]:
     return tuple(reversed(nothing or list(flow)))
 
 
-def _severity(end: FormatEnd, progress: float | None) -> Severity:
-    if progress is not None and progress >= _PROGRESS:
+def _severity(end: FormatEnd, learns: bool) -> Severity:
+    if learns:
         return Severity.INFO
     return Severity.CRITICAL if end.is_zero else Severity.WARNING
 

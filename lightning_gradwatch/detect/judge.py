@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lightning_gradwatch.detect.memory import Memory
+from lightning_gradwatch.detect.folding import folded, merged
 from lightning_gradwatch.detect.symptom import Detector, Symptom
 from lightning_gradwatch.records import Finding, Frame
 from lightning_gradwatch.records.codec import decode, encode
 from lightning_gradwatch.records.formats import is_used, rounds_away
+from lightning_gradwatch.records.history import History
 
 # A finding is resolved after so many measured steps without it.
 CALM = 3
@@ -34,6 +35,18 @@ class _Record:
     calm: int = 0
     first_step: int = -1
     finding: Finding | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has a finding that has not healed."""
+        return self.finding is not None and not self.finding.resolved
+
+    def follow(self, symptoms: Sequence[Symptom]) -> None:
+        """Note what follows from an open finding; each kind once, as it was first seen."""
+        if self.finding is not None:
+            known = {sentence.partition(":")[0] for sentence in self.finding.consequences}
+            new = [f"{symptom.kind}: {symptom.summary}" for symptom in symptoms if str(symptom.kind) not in known]
+            self.finding = replace(self.finding, consequences=(*self.finding.consequences, *new))
 
 
 def detectors() -> tuple[Detector, ...]:
@@ -60,7 +73,7 @@ class Judge:
     def __init__(self, panel: Sequence[Detector] | None = None) -> None:
         self._panel = detectors() if panel is None else tuple(panel)
         self._records: dict[str, _Record] = {}
-        self._memory = Memory()
+        self._history = History()
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -68,17 +81,41 @@ class Judge:
         found = [record.finding for record in self._records.values() if record.finding is not None]
         return tuple(sorted(found, key=lambda f: (f.resolved, -f.severity.rank, f.first_step, f.id)))
 
+    @property
+    def history(self) -> History:
+        """What the frames so far told."""
+        return self._history
+
     def judge(self, frame: Frame) -> list[Change]:
         """Take one more frame into account; what it changed."""
-        self._memory.add(frame)
-        changes: list[Change] = []
-        for detector in self._panel:
-            for symptom in detector.examine(frame, self._memory):
-                record = self._records.setdefault(symptom.id, _Record())
-                change = _weigh(record, symptom, frame, detector.patience)
-                if change is not None:
-                    changes.append(change)
-        return changes
+        self._history.add(frame)
+        seen = [(s, detector.patience) for detector in self._panel for s in detector.examine(frame, self._history)]
+        patience = {symptom.id: patience for symptom, patience in seen}
+        is_open = {key: record.is_open for key, record in self._records.items()}
+        kept, consequences = folded(merged(symptom for symptom, _ in seen), is_open)
+        changes = [self._weigh(symptom, frame, patience[symptom.id]) for symptom in kept]
+        for root, followers in consequences.items():
+            changes += self._fold(self._records[root], followers, frame)
+        # What follows from a finding was noted in it after its change was.
+        return [Change(c.what, self._records[c.finding.id].finding or c.finding) for c in changes if c is not None]
+
+    def _fold(self, root: _Record, followers: Sequence[Symptom], frame: Frame) -> list[Change]:
+        """Note what follows from a finding in it; findings that were there before it end in it."""
+        if root.finding is None:
+            return []
+        root.follow(followers)
+        ended: list[Change] = []
+        for symptom in followers:
+            record = self._records.get(symptom.id)
+            if record is not None and record.is_open and record.finding is not None:
+                summary = f"{record.finding.summary}; it follows from {root.finding.kind} in {root.finding.layers[0]}"
+                record.finding = replace(record.finding, resolved=True, resolved_step=frame.step, summary=summary)
+                record.streak = 0
+                ended.append(Change("resolved", record.finding))
+        return ended
+
+    def _weigh(self, symptom: Symptom, frame: Frame, patience: int) -> Change | None:
+        return _weigh(self._records.setdefault(symptom.id, _Record()), symptom, frame, patience)
 
     def amend(self, finding: Finding) -> None:
         """Put a finding with causes and remedies in the place of the bare one."""
@@ -87,9 +124,7 @@ class Judge:
     def state(self) -> dict[str, Any]:
         """All memory, as JSON data."""
         return {
-            "losses": encode(self._memory.losses),
-            "fed": sorted(self._memory.fed),
-            "skipping_since": self._memory.skipping_since,
+            **self._history.state(),
             "records": {
                 key: {"streak": r.streak, "calm": r.calm, "first_step": r.first_step, "finding": encode(r.finding)}
                 for key, r in self._records.items()
@@ -98,7 +133,7 @@ class Judge:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what ``state`` gave."""
-        self._memory = Memory((float(loss) for loss in state["losses"]), state["fed"], state.get("skipping_since"))
+        self._history = History.restored(state)
         self._records = {key: _restored(item) for key, item in state["records"].items()}
 
 
@@ -108,7 +143,7 @@ def _restored(item: dict[str, Any]) -> _Record:
 
 
 def _weigh(record: _Record, symptom: Symptom, frame: Frame, patience: int) -> Change | None:
-    is_open = record.finding is not None and not record.finding.resolved
+    is_open = record.is_open
     if symptom.lingers if is_open else symptom.present:
         record.calm = 0
         return _ill(record, symptom, frame, patience, is_open)
@@ -153,4 +188,5 @@ def _finding(record: _Record, symptom: Symptom, frame: Frame, old: Finding | Non
         evidence=symptom.evidence,
         causes=() if old is None else old.causes,
         remedies=() if old is None else old.remedies,
+        consequences=() if old is None else old.consequences,
     )

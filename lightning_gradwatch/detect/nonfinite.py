@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterable
 from typing import ClassVar
 
-from lightning_gradwatch.detect.memory import Memory
 from lightning_gradwatch.detect.symptom import Symptom
 from lightning_gradwatch.records import Frame, Kind, Quantity, Severity
+from lightning_gradwatch.records.history import History
 from lightning_gradwatch.records.names import module_of
 
 
@@ -18,7 +18,7 @@ class NonFinite:
     kind: ClassVar[Kind] = Kind.NONFINITE
     patience: ClassVar[int] = 1  # one such step may spoil all weights
 
-    def examine(self, frame: Frame, memory: Memory) -> Iterable[Symptom]:
+    def examine(self, frame: Frame, history: History) -> Iterable[Symptom]:
         """One symptom a frame; none for a step that the scaler skipped, as its first steps are by design."""
         if frame.skipped or not frame.parameters:
             return

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
-from lightning_gradwatch.detect.memory import Memory
 from lightning_gradwatch.detect.symptom import Symptom
 from lightning_gradwatch.records import Frame, Kind, Quantity, Severity
+from lightning_gradwatch.records.history import History
 from lightning_gradwatch.records.names import module_of
 
 # Halved on every skipped step, a scale of 2^100 is down at 1 after so many: more than anybody starts from.
@@ -22,9 +22,9 @@ class Overflow:
     kind: ClassVar[Kind] = Kind.NONFINITE
     patience: ClassVar[int] = 1  # its own patience is counted in steps, below
 
-    def examine(self, frame: Frame, memory: Memory) -> Iterable[Symptom]:
+    def examine(self, frame: Frame, history: History) -> Iterable[Symptom]:
         """One symptom a frame of a fit with a scaler; none of one without."""
-        since = memory.skipping_since
+        since = history.skipping_since
         if frame.loss_scale == 1.0 and since is None and not frame.skipped_steps:
             return
         steps = 0 if since is None else frame.step - since + 1

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
-from lightning_gradwatch.detect.memory import Memory
 from lightning_gradwatch.records import Frame, Kind, Quantity, Severity
+from lightning_gradwatch.records.history import History
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +31,16 @@ class Detector(Protocol):
     kind: ClassVar[Kind]
     patience: ClassVar[int]  # measured steps in a row, on which weights moved, before a finding opens
 
-    def examine(self, frame: Frame, memory: Memory) -> Iterable[Symptom]:
+    def examine(self, frame: Frame, history: History) -> Iterable[Symptom]:
         """The symptoms that this frame can tell of; nothing about what it cannot."""
         ...
+
+
+def known(name: str, value: float | None, unit: str = "") -> tuple[Quantity, ...]:
+    """A number as evidence, where there is one.
+
+    Example:
+        >>> known("slope", None), len(known("slope", 0.5))
+        ((), 1)
+    """
+    return () if value is None else (Quantity(name=name, value=value, unit=unit),)

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import ClassVar
 
 from lightning_gradwatch.detect.exhausted import exhausted
-from lightning_gradwatch.detect.memory import Memory
-from lightning_gradwatch.detect.symptom import Symptom
+from lightning_gradwatch.detect.symptom import Symptom, known
 from lightning_gradwatch.records import Frame, Kind, Ledger, Quantity, Severity
 from lightning_gradwatch.records.flow import flow_by_layer
 from lightning_gradwatch.records.formats import format_end
+from lightning_gradwatch.records.history import History
 from lightning_gradwatch.records.inside import MARGIN, flow_inside
 
 # Decades below the head.  Over about a hundred small fits, sick ones lose 4.6 or more at every sample, healthy ones
@@ -25,9 +26,10 @@ ENTER = 4.0
 LEAVE = 2.5
 # At 6 decades float32 updates of a starved layer round away beside its weights.
 CRITICAL = 6.0
-# Fed well enough to learn: an update at least a tenth of the head's, while the loss falls by a tenth.
+# Fed well enough to learn: an update at least a tenth of the head's, while the loss falls.
 FED = 0.1
-PROGRESS = 0.1
+# An update that is little more than what weight decay takes is none of the gradient's.
+_OWN = 1.5
 
 
 class Vanishing:
@@ -36,11 +38,11 @@ class Vanishing:
     kind: ClassVar[Kind] = Kind.VANISHING
     patience: ClassVar[int] = 3
 
-    def examine(self, frame: Frame, memory: Memory) -> Iterable[Symptom]:
+    def examine(self, frame: Frame, history: History) -> Iterable[Symptom]:
         """One symptom for each ledger that can be read."""
         if frame.skipped:
             return
-        for ledger in frame.ledgers:
+        for ledger, place in [*((one, "") for one in frame.ledgers), *((one, "/branch") for one in frame.branches)]:
             exact = _without_factor(ledger, flow_by_layer(ledger))
             inside = flow_inside(frame, ledger, exact)
             flow = {**exact, **inside}
@@ -50,12 +52,12 @@ class Vanishing:
             if not all(map(math.isfinite, (ledger.start, *finite))):
                 continue
             whole = finite == [*flow.values()] or underflows(ledger, flow)
-            symptom = _symptom(frame, memory, ledger, flow, inside) if whole else None
+            symptom = _symptom(frame, history, ledger, flow, inside) if whole else None
             end = format_end(ledger)
             if end is not None and not (symptom and symptom.present):
-                symptom = exhausted(frame, memory, ledger, end)
+                symptom = exhausted(frame, history, ledger, end)
             if symptom is not None:
-                yield symptom
+                yield replace(symptom, id=symptom.id + place)
 
 
 def underflows(ledger: Ledger, flow: Mapping[str, float]) -> bool:
@@ -97,7 +99,7 @@ def fades(flow: Mapping[str, float]) -> bool:
 
 
 def _symptom(
-    frame: Frame, memory: Memory, ledger: Ledger, flow: Mapping[str, float], inside: Mapping[str, float]
+    frame: Frame, history: History, ledger: Ledger, flow: Mapping[str, float], inside: Mapping[str, float]
 ) -> Symptom:
     # What the parameters' gradients tell is an estimate, and has to be the clearer for it.
     clear = {layer: level + MARGIN * (layer in inside) for layer, level in flow.items()}
@@ -115,17 +117,17 @@ def _symptom(
         kind=Kind.VANISHING,
         present=judged >= ENTER or underflows,
         lingers=judged >= LEAVE,
-        severity=_severity(math.inf if underflows else judged, ratio, memory.progress),
+        severity=_severity(math.inf if underflows else judged, ratio, history.learns),
         summary=f"{worst} gets {gets}{_how(ledger, inside, worst)}",
         layers=starved,
         evidence=(
             Quantity(name="decades lost", value=lost, unit="decades"),
             Quantity(name="starved layers", value=float(len(starved)), unit="layers"),
             Quantity(name="layers on the way", value=float(len(flow)), unit="layers"),
-            *_known("layers judged by parameter gradients", float(len(inside)) or None, "layers"),
-            *_known("blocks with a skip connection", _skips(ledger) or None, "blocks"),
-            *_known("update of the starved layers beside the head's", ratio, "ratio"),
-            *_known("drop of the loss so far", memory.progress, "of its start"),
+            *known("layers judged by parameter gradients", float(len(inside)) or None, "layers"),
+            *known("blocks with a skip connection", _skips(ledger) or None, "blocks"),
+            *known("update of the starved layers beside the head's", ratio, "ratio"),
+            *known("drop of the loss so far", history.progress, "of its start"),
         ),
     )
 
@@ -143,13 +145,8 @@ def _skips(ledger: Ledger) -> float:
     return float(sum(any(item.name == "Add" for item in block.operations) for block in blocks))
 
 
-def _known(name: str, value: float | None, unit: str) -> tuple[Quantity, ...]:
-    return () if value is None else (Quantity(name=name, value=value, unit=unit),)
-
-
-def _severity(lost: float, update: float | None, progress: float | None) -> Severity:
+def _severity(lost: float, update: float | None, learns: bool) -> Severity:
     """Flow says that it vanishes; harm, seen in updates and in the loss, says how bad that is."""
-    learns = progress is not None and progress >= PROGRESS
     if update is not None and update >= FED and learns:
         return Severity.INFO
     return Severity.CRITICAL if lost >= CRITICAL and not learns else Severity.WARNING
@@ -164,5 +161,12 @@ def _relative_update(frame: Frame, starved: tuple[str, ...], flow: Mapping[str, 
 
 
 def _update(frame: Frame, layer: str) -> float | None:
-    updates = [r.update for r in frame.parameters if r.name.startswith(layer + ".") and not r.name.endswith("bias")]
-    return max((u for u in updates if u is not None), default=None)
+    """||update||/||weights|| of a layer, as far as its gradient moved it: weight decay moves starved weights too."""
+    decays = {reading.index: reading.decay for reading in frame.optimizers}
+    rate = max(frame.rates, default=0.0)
+    updates = [
+        0.0 if r.update <= _OWN * rate * decays.get(r.optimizer, 0.0) else r.update
+        for r in frame.parameters
+        if r.update is not None and r.name.startswith(layer + ".") and not r.name.endswith("bias")
+    ]
+    return max(updates, default=None)

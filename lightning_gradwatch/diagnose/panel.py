@@ -13,6 +13,7 @@ from lightning_gradwatch.diagnose.hidden import inside
 from lightning_gradwatch.diagnose.losses import split
 from lightning_gradwatch.errors import WrongArgument
 from lightning_gradwatch.records import Anatomy, Cause, Finding, Frame, Ledger
+from lightning_gradwatch.records.history import History
 
 # A cause that explains less than this is not worth a line.
 _LEAST = 0.01
@@ -43,21 +44,22 @@ def rule(code: str) -> Rule:
     raise WrongArgument("code", "the code of a rule", code, [one.code for one in rules()])
 
 
-def explain(finding: Finding, frame: Frame, anatomy: Anatomy) -> tuple[Cause, ...]:
+def explain(finding: Finding, frame: Frame, anatomy: Anatomy, history: History | None = None) -> tuple[Cause, ...]:
     """The causes of a finding, biggest share first; their shares add up to 1.
 
     Args:
         finding: what was found.
         frame: the frame that showed it.
         anatomy: what the network is made of.
+        history: what the frames before told, that one included.
     """
-    evidence = gather(finding, frame, anatomy)
+    evidence = gather(finding, frame, anatomy, history or History())
     asked = [(one, one.ask(evidence)) for one in rules() if finding.kind in one.findings]
     held = [(one, answer) for one, answer in asked if answer is not None and answer.holds]
     return _shares(held)
 
 
-def gather(finding: Finding, frame: Frame, anatomy: Anatomy) -> dict[str, Any]:
+def gather(finding: Finding, frame: Frame, anatomy: Anatomy, history: History) -> dict[str, Any]:
     """The evidence that rules may ask for by name; None: there is none of this kind."""
     ledger = _ledger(finding, frame)
     layer = finding.layers[0] if finding.layers else None
@@ -65,6 +67,7 @@ def gather(finding: Finding, frame: Frame, anatomy: Anatomy) -> dict[str, Any]:
         "finding": finding,
         "frame": frame,
         "anatomy": anatomy,
+        "history": history,
         "ledger": ledger,
         "losses": None
         if ledger is None or layer is None

@@ -119,6 +119,7 @@ class Finding:
     evidence: tuple[Quantity, ...] = ()
     causes: tuple[Cause, ...] = ()  # biggest share first
     remedies: tuple[Remedy, ...] = ()  # best first
+    consequences: tuple[str, ...] = ()  # what else was seen because of it, a sentence each
 
     @property
     def is_alarm(self) -> bool:

@@ -14,8 +14,13 @@ _HARMLESS = ("pool", "shape")
 
 
 def charged(segment: Segment) -> float:
-    """The decades of a segment that count: those lost by averaging or slicing do not."""
-    return max(0.0, segment.decades) if segment.family in _HARMLESS else segment.decades
+    """The decades of a segment that count: those lost by averaging or slicing, or at a learned scale, do not."""
+    return max(0.0, segment.decades) if segment.family in _HARMLESS or _is_scale(segment) else segment.decades
+
+
+def _is_scale(segment: Segment) -> bool:
+    """Whether it multiplies by a parameter: a gate or scale that begins small on purpose, and learns by itself."""
+    return bool(segment.modules) and {item.name for item in segment.operations} == {"Mul"}
 
 
 def flow_by_layer(ledger: Ledger) -> dict[str, float]:

@@ -10,7 +10,7 @@ FRAMES = [frame(i, SICK if 4 <= i < 12 else HEALTHY, loss=3.0 - 0.1 * i) for i i
 
 def test_detectors_are_found_by_scanning():
     kinds = sorted(type(detector).__name__ for detector in detectors())
-    assert kinds == ["DeadPath", "NonFinite", "Overflow", "Vanishing"]
+    assert {"DeadPath", "NonFinite", "Stalled", "Vanishing"} <= set(kinds)
     assert all(detector.patience >= 1 for detector in detectors())
 
 

@@ -1,9 +1,9 @@
 import pytest
 
 from lightning_gradwatch.detect import Judge
-from lightning_gradwatch.detect.memory import Memory
 from lightning_gradwatch.detect.vanishing import Vanishing
 from lightning_gradwatch.records import Kind
+from lightning_gradwatch.records.history import History
 from tests.reference.records import chain, frame, reading, segment
 
 
@@ -96,7 +96,7 @@ def test_pooling_is_no_vanishing():
 
 def test_dead_and_broken_paths_are_not_vanishing():
     for end in (float("-inf"), float("nan"), float("inf")):
-        assert list(Vanishing().examine(frame(0, chain(-1.0, end, -1.0)), Memory())) == []
+        assert list(Vanishing().examine(frame(0, chain(-1.0, end, -1.0)), History())) == []
 
 
 def test_a_gradient_that_underflows_vanished_most():

@@ -10,6 +10,7 @@ from lightning_gradwatch.diagnose import explain, rule, rules
 from lightning_gradwatch.diagnose.panel import gather
 from lightning_gradwatch.errors import WrongArgument
 from lightning_gradwatch.records import Anatomy, CauseKind, Kind, Layer, Severity
+from lightning_gradwatch.records.history import History
 from tests.reference.records import FINDING, chain, frame, segment
 
 every_rule = pytest.mark.parametrize("one", rules(), ids=lambda r: r.code)
@@ -41,7 +42,7 @@ ANATOMY = Anatomy(
 
 
 def evidence(ledger, anatomy=ANATOMY):
-    return gather(FINDING, frame(0, ledger), anatomy)
+    return gather(FINDING, frame(0, ledger), anatomy, History())
 
 
 def fused_rnn():

@@ -1,6 +1,6 @@
 import pytest
 
-from lightning_gradwatch.detect.memory import Memory
+from lightning_gradwatch.records.history import History
 from tests.reference.records import frame, reading
 
 
@@ -17,26 +17,26 @@ from tests.reference.records import frame, reading
     ids=["too few", "falls", "rises", "negative", "zero", "one odd batch"],
 )
 def test_progress(losses, progress):
-    assert Memory(losses).progress == progress
+    assert History.of_losses(*losses).progress == progress
 
 
 def test_stays_small_and_spans_the_whole_fit():
-    memory = Memory()
+    history = History()
     for step in range(10_000):
-        memory.add(frame(step, loss=float(step)))
-    assert len(memory.losses) <= 65
-    assert memory.losses[0] == 0.0
-    assert memory.losses[-1] == 9_999.0
+        history.add(frame(step, loss=float(step)))
+    assert len(history.moments) <= 65
+    assert history.losses[0] == 0.0
+    assert history.losses[-1] == 9_999.0
 
 
 def test_losses_that_are_no_numbers_are_left_out():
-    memory = Memory()
+    history = History()
     for loss in (None, float("nan"), float("inf"), 1.0):
-        memory.add(frame(0, loss=loss))
-    assert memory.losses == [1.0]
+        history.add(frame(0, loss=loss))
+    assert history.losses == [1.0]
 
 
 def test_remembers_who_was_fed():
-    memory = Memory()
-    memory.add(frame(0, parameters=(reading("a"), reading("b", 0.0), reading("c", None))))
-    assert memory.fed == {"a"}
+    history = History()
+    history.add(frame(0, parameters=(reading("a"), reading("b", 0.0), reading("c", None))))
+    assert history.fed == {"a"}

@@ -1,0 +1,62 @@
+"""Stalled: weights that hardly move, beside a loss that stands although there is a gradient to follow."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable
+from typing import ClassVar
+
+from lightning_gradwatch.detect.symptom import Symptom, known
+from lightning_gradwatch.records import Frame, Kind, Quantity, Severity
+from lightning_gradwatch.records.formats import is_used
+from lightning_gradwatch.records.history import History
+
+# ||dw||/||w|| of the weight in the middle: after a thousand steps of this size weights have changed by a thousandth.
+# The usual advice is 1e-3 a step; peers ring below 1e-5 (torchmortem) or 1e-4 (MindSpore), and at fine-tuning with it.
+ENTER = 1e-6
+LEAVE = 1e-5
+# A gradient that is so much smaller than at the start has done its work.
+CONVERGED = 0.5
+
+
+class Stalled:
+    """Tells a fit that does not get anywhere from one that has arrived."""
+
+    kind: ClassVar[Kind] = Kind.STALLED
+    patience: ClassVar[int] = 3
+
+    def examine(self, frame: Frame, history: History) -> Iterable[Symptom]:
+        """One symptom a frame on which an optimizer was free to move weights."""
+        updates = [r.update for r in frame.parameters if r.update is not None and r.fan > 1]
+        if not updates or not is_used(frame) or not frame.norm:
+            return
+        update = statistics.median(updates)
+        stands = history.stands and not _has_arrived(history)
+        yield Symptom(
+            id="stalled",
+            kind=Kind.STALLED,
+            present=update < ENTER and stands,
+            lingers=update < LEAVE and stands,
+            severity=Severity.WARNING,
+            summary=f"weights change by {update:.1e} of themselves a step, and the loss stands",
+            layers=_stillest(frame),
+            evidence=(
+                Quantity(name="update beside the weights", value=update, unit="ratio"),
+                Quantity(name="learning rate", value=max(frame.rates, default=0.0)),
+                *known("drop of the loss so far", history.progress, "of its start"),
+            ),
+            stills=True,
+        )
+
+
+def _has_arrived(history: History) -> bool:
+    """Whether the gradient has fallen since the start: there is little left to learn."""
+    norms = [moment.norm for moment in history.moments if math.isfinite(moment.norm)]
+    third = max(1, len(norms) // 3)
+    return bool(norms) and statistics.median(norms[:third]) - statistics.median(norms[-third:]) >= CONVERGED
+
+
+def _stillest(frame: Frame) -> tuple[str, ...]:
+    moved = sorted((r.update, r.name) for r in frame.parameters if r.update is not None and r.fan > 1)
+    return tuple(dict.fromkeys(name.rpartition(".")[0] or name for _, name in moved))

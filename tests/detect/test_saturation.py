@@ -1,0 +1,53 @@
+import pytest
+
+from lightning_gradwatch.detect import Judge
+from lightning_gradwatch.records import OperationReading
+from tests.reference.records import frame
+
+STANDS, FALLS = [2.3] * 12, [2.3 - 0.15 * i for i in range(12)]
+
+
+def reading(layer, slope, operation="Sigmoid", family="activation", **fields):
+    return OperationReading(layer=layer, operation=operation, family=family, slope=slope, units=8, **fields)
+
+
+def findings(*operations, losses=STANDS):
+    judge = Judge()
+    for step, loss in enumerate(losses):
+        judge.judge(frame(step, loss=loss, operations=operations, rates=(0.1,)))
+    return judge.findings
+
+
+def test_names_the_flat_ones_flattest_first():
+    [finding] = findings(reading("a", 0.15), reading("b", 0.02), reading("c", 0.9))
+    assert (finding.kind, finding.severity, finding.layers) == ("saturation", "warning", ("b", "a"))
+    assert finding.evidence[0].value == 0.02
+
+
+def test_several_milder_ones_multiply():
+    several = [reading(name, 0.3) for name in "abcd"]
+    assert findings(*several[:2]) == ()
+    assert findings(*several)[0].layers == ("a", "b", "c", "d")
+
+
+def test_attention_that_is_one_hot():
+    assert findings(reading("attention", 0.01, "Softmax", "attention"))[0].layers == ("attention",)
+
+
+def test_an_information_while_the_fit_learns():
+    assert findings(reading("a", 0.02), losses=FALLS)[0].severity == "info"
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        reading("a", 0.5),
+        reading("a", 0.01, gates=True),
+        reading("a", 0.01, family="output"),
+        reading("a", 0.01, "Relu"),
+        reading("a", None),
+    ],
+    ids=["open enough", "a decided gate", "an output", "half of a relu is flat by design", "unknown"],
+)
+def test_silent(operation):
+    assert findings(operation) == ()
