@@ -57,7 +57,8 @@ class History:
         self.fed: set[str] = set()  # parameters that got a gradient other than zero at least once
         self.skipping_since: int | None = None  # first measured step of an unbroken run of steps that a scaler skipped
         self.beginning: Beginning | None = None
-        self.boldest: tuple[float, str, int] = (0.0, "", -1)  # largest ||dw||/||w|| so far: how large, of which parameter, on which step
+        # Largest ||dw||/||w|| so far: how large, of which parameter, on which step.
+        self.boldest: tuple[float, str, int] = (0.0, "", -1)
         self.top_rate = 0.0  # the largest learning rate so far
 
     @classmethod
@@ -81,7 +82,7 @@ class History:
             return
         bold = max(((r.update or 0.0, r.name) for r in frame.parameters if r.fan > 1), default=(0.0, ""))
         if bold[0] > self.boldest[0]:
-            self.boldest = (*bold, frame.step)
+            self.boldest = (bold[0], bold[1], frame.step)
         self.moments.append(_moment(frame))
         if len(self.moments) > _KEPT:  # forget every other one of the older half
             half = _KEPT // 2
