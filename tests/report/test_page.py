@@ -40,6 +40,7 @@ def test_everything_is_told():
     words = " ".join(Reader(page(sick(events=(DECAY,), notes=("compiled",)))).words)
     for part in ("GradWatch report of Net", "VANISHING gradient (critical)", "71 % activation", "net.0", "compiled"):
         assert part in words
+    assert "What follows from it stalled: weights change" in words
 
 
 def test_hostile_fit_brings_no_markup():
