@@ -15,6 +15,7 @@ from lightning_gradwatch.measure.parameters import owned_by
 from lightning_gradwatch.measure.ranks import Ranks, Trouble
 from lightning_gradwatch.measure.schedule import Schedule
 from lightning_gradwatch.measure.step import MOST_LEDGERS, Reading, StepMeter
+from lightning_gradwatch.measure.traits import traits_of
 from lightning_gradwatch.records import Frame
 from lightning_gradwatch.remedies.rate_scale import RateScale
 
@@ -124,9 +125,11 @@ class LiveFit:
         if self._meter is None:
             return
         self._meter.backward_ends()
+        optimizers = self.host.optimizers
+        self._meter.strays.look(optimizers, self._meter.names, self.host.engine is not self.host.model)
         if self.host.by_hand or self.host.has_scaler:
             scale = self.host.loss_scale  # waits for the device: once
-            for index, optimizer in enumerate(self.host.optimizers):
+            for index, optimizer in enumerate(optimizers):
                 owned = owned_by(optimizer, index, self._meter.names, self.ranks.size, self._flat)
                 self._meter.optimizer(index).arrives(owned, scale)
 
@@ -141,7 +144,10 @@ class LiveFit:
         if index < len(self._rates):  # a warm-up may have been written since the batch began
             self._rates[index] = self._scale.rates_of(raw)
         meter.optimizer(index).begins(
-            lambda: owned_by(raw, index, meter.names, self.ranks.size, self._flat), scale, meter.backwards
+            lambda: owned_by(raw, index, meter.names, self.ranks.size, self._flat),
+            scale,
+            meter.backwards,
+            traits_of(raw),
         )
 
     def optimizer_made(self, optimizer: Any) -> None:
@@ -184,6 +190,7 @@ class LiveFit:
             micro_batches=micro_batches,
             accumulation=accumulation,
             ledgers=reading.ledgers,
+            unowned=reading.unowned,
             parameters=reading.parameters,
             optimizers=reading.optimizers,
         )

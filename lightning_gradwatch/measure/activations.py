@@ -50,7 +50,7 @@ def slope_ratio(name: str, node: Any) -> Tensor | None:
     value = saved(node, attribute)
     if value is None or value.numel() == 0 or value.is_complex():
         return None
-    return slope(_thinned(value), node).mean(dtype=torch.float32) / largest
+    return slope(thinned(value), node).mean(dtype=torch.float32) / largest
 
 
 def dead_share(name: str, node: Any) -> Tensor | None:
@@ -66,7 +66,8 @@ def dead_share(name: str, node: Any) -> Tensor | None:
     return (value.amax(0) == 0).float().mean()
 
 
-def _thinned(value: Tensor) -> Tensor:
+def thinned(value: Tensor) -> Tensor:
+    """At most about ``_ENOUGH`` of its elements, evenly spread, in float32."""
     stride = math.ceil(value.numel() / _ENOUGH)
     return (value.flatten()[::stride] if stride > 1 else value).float()
 

@@ -12,9 +12,11 @@ from typing import Any
 
 from torch import Tensor
 
+from lightning_gradwatch.measure.graph import walk
 from lightning_gradwatch.measure.ledger import OpenLedger, open_ledger
 from lightning_gradwatch.measure.optimizers import OptimizerMeter
 from lightning_gradwatch.measure.ranks import Ranks, Section, Share
+from lightning_gradwatch.measure.strays import Strays
 from lightning_gradwatch.records import Ledger, OptimizerReading, ParameterReading
 
 # Truncated backpropagation or an inner loop may run hundreds of backwards in one step; the first ones tell.
@@ -30,6 +32,7 @@ class Reading:
     optimizers: tuple[OptimizerReading, ...] = ()
     parameters: tuple[ParameterReading, ...] = ()
     stepped: bool = False  # whether any optimizer was about to step
+    unowned: tuple[str, ...] = ()  # parameters with a gradient that no optimizer has
     hidden: tuple[str, ...] = ()  # parameters whose gradients are left out, as no rank holds them
 
     @property
@@ -57,6 +60,7 @@ class StepMeter:
         self._loss: Tensor | None = None
         self._ledgers: list[OpenLedger] = []
         self._optimizers: dict[int, OptimizerMeter] = {}
+        self.strays = Strays()
 
     def backward_begins(self, root: Any, loss: Tensor, scale: float, *, again: bool = True) -> None:
         """Open a ledger on this loss's graph.
@@ -77,7 +81,9 @@ class StepMeter:
         if self.backwards > MOST_LEDGERS:
             return
         size, losses = self.ranks.size, self.ranks.losses
-        ledger = open_ledger(root, self.names, name, scale=scale, group=size // losses, ranks=size)
+        graph = walk(root)
+        self.strays.reaches(graph, self.names)
+        ledger = open_ledger(graph, self.names, name, scale=scale, group=size // losses, ranks=size)
         if ledger is not None:
             self._ledgers.append(ledger)
 
@@ -93,9 +99,10 @@ class StepMeter:
     def finish(self) -> Reading:
         """The numbers, the same on all ranks: the only moment that waits, for devices and for other ranks."""
         self.backward_ends()
-        loss, parameters, ledgers = self.ranks.gather(self._sections())
+        loss, parameters, ledgers, inner = self.ranks.gather(self._sections())
         closed = [] if ledgers is None else self._closed(iter(ledgers))
         values = iter(parameters or [])
+        within = None if inner is None else iter(inner)
         read = [] if parameters is None else [meter.finish(values) for meter in self._stepping()]
         return Reading(
             loss=loss[0][0] if loss else None,
@@ -103,6 +110,7 @@ class StepMeter:
             optimizers=tuple(reading for reading, _ in read),
             parameters=tuple(reading for _, readings in read for reading in readings),
             stepped=bool(self._stepping()),
+            unowned=() if within is None else self.strays.finish(within),
             hidden=tuple(name for meter in self._stepping() for name in meter.hidden),
         )
 
@@ -113,6 +121,7 @@ class StepMeter:
             Section([] if loss is None else [Share(loss)]),
             Section([s for m in meters for s in m.shares()], lambda: [m.structure() for m in meters]),
             Section([s for led in ledgers for s in led.shares()], lambda: [x.structure() for x in ledgers]),
+            Section([Share(number) for number in self.strays.pending()], self.strays.structure),
         ]
 
     def _closed(self, values: Iterator[list[float]]) -> list[Ledger | None]:
