@@ -10,6 +10,7 @@ from torch import Tensor
 
 from lightning_gradwatch.measure.graph import Graph
 from lightning_gradwatch.measure.norms import dense
+from lightning_gradwatch.measure.ranks import Share
 
 # Each costs a pass over its gradient; a model that was forgotten as a whole is told by its first parameters.
 _MOST = 64
@@ -45,9 +46,9 @@ class Strays:
                 self._counts[name] = count if name not in self._counts else torch.maximum(count, self._counts[name])
         self._reached = {}
 
-    def pending(self) -> list[Tensor]:
-        """Numbers still on their devices, which ``finish`` wants."""
-        return list(self._counts.values())
+    def shares(self) -> list[Share]:
+        """Numbers still on their devices; ``finish`` wants their values in this order."""
+        return [Share(count) for count in self._counts.values()]
 
     def structure(self) -> object:
         """What ranks must have in common."""

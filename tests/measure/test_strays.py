@@ -19,7 +19,7 @@ def found(model, optimizers, loss_of=lambda model: model(torch.ones(5, 3)).sum()
     strays.reaches(walk(loss.grad_fn), names)
     loss.backward()
     strays.look(optimizers, names, wrapped)
-    return strays.finish(iter(to_host(strays.pending())))
+    return strays.finish(iter(to_host([share.tensor for share in strays.shares()])))
 
 
 def sgd(parameters):
