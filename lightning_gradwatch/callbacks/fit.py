@@ -14,7 +14,9 @@ from lightning_gradwatch.callbacks.skips import Skips
 from lightning_gradwatch.measure.parameters import owned_by
 from lightning_gradwatch.measure.ranks import Ranks, Trouble
 from lightning_gradwatch.measure.schedule import Schedule
+from lightning_gradwatch.measure.silence import Silence
 from lightning_gradwatch.measure.step import MOST_LEDGERS, Reading, StepMeter
+from lightning_gradwatch.measure.traits import traits_of
 from lightning_gradwatch.records import Frame
 from lightning_gradwatch.remedies.rate_scale import RateScale
 
@@ -46,10 +48,18 @@ class LiveFit:
         skipped: how many steps the AMP scaler had skipped by then.
         owed: whether the last chosen batch made no step, so that the next one is measured instead.
         scale: what the learning rates are multiplied by.
+        silence: what is remembered of units from one measured step to the next.
     """
 
     def __init__(
-        self, host: Host, sampled: int = -1, skipped: int = 0, owed: bool = False, scale: RateScale | None = None
+        self,
+        host: Host,
+        sampled: int = -1,
+        skipped: int = 0,
+        owed: bool = False,
+        scale: RateScale | None = None,
+        *,
+        silence: Silence | None = None,
     ) -> None:
         self.host = host
         self.sampled = self._earlier = sampled  # the last step that was chosen to be measured, and the one before
@@ -58,6 +68,7 @@ class LiveFit:
         self.remarks: list[str] = []  # what a user should know about how the last frame was measured
         self.owed = owed
         self._scale = scale or RateScale()
+        self._silence = Silence() if silence is None else silence
         self._meter: StepMeter | None = None
         self._handles: list[Any] = []
 
@@ -95,7 +106,7 @@ class LiveFit:
     def begin(self, listener: Listener) -> None:
         """Measure the batch that starts now."""
         # Names afresh: parameters come and go during a fit (unfreezing, lazy modules, swaps).
-        self._meter = StepMeter(parameter_names(self.host.model), self.ranks)
+        self._meter = StepMeter(parameter_names(self.host.model), self.ranks, self._silence)
         self._flat = flat_slices(self.host.engine, self.ranks.size)
         self._global_step = self.host.global_step
         optimizers = self.host.optimizers
@@ -124,9 +135,11 @@ class LiveFit:
         if self._meter is None:
             return
         self._meter.backward_ends()
+        optimizers = self.host.optimizers
+        self._meter.strays.look(optimizers, self._meter.names, self.host.engine is not self.host.model)
         if self.host.by_hand or self.host.has_scaler:
             scale = self.host.loss_scale  # waits for the device: once
-            for index, optimizer in enumerate(self.host.optimizers):
+            for index, optimizer in enumerate(optimizers):
                 owned = owned_by(optimizer, index, self._meter.names, self.ranks.size, self._flat)
                 self._meter.optimizer(index).arrives(owned, scale)
 
@@ -141,7 +154,10 @@ class LiveFit:
         if index < len(self._rates):  # a warm-up may have been written since the batch began
             self._rates[index] = self._scale.rates_of(raw)
         meter.optimizer(index).begins(
-            lambda: owned_by(raw, index, meter.names, self.ranks.size, self._flat), scale, meter.backwards
+            lambda: owned_by(raw, index, meter.names, self.ranks.size, self._flat),
+            scale,
+            meter.backwards,
+            traits_of(raw),
         )
 
     def optimizer_made(self, optimizer: Any) -> None:
@@ -161,7 +177,9 @@ class LiveFit:
         skipped = self.skips.settle()
         reading = meter.finish()
         if not reading.stepped:
+            self._silence.forget()
             return None
+        self._silence.commit()
         loss_scale = self.host.loss_scale
         self.remarks = self._remarks(reading, meter.backwards, loss_scale)
         if reading.is_kept_elsewhere:
@@ -184,6 +202,8 @@ class LiveFit:
             micro_batches=micro_batches,
             accumulation=accumulation,
             ledgers=reading.ledgers,
+            operations=reading.operations,
+            unowned=reading.unowned,
             parameters=reading.parameters,
             optimizers=reading.optimizers,
         )
@@ -221,6 +241,7 @@ class LiveFit:
         """Forget the step at hand and take all hooks away."""
         meter, self._meter = self._meter, None
         self._stop_listening()
+        self._silence.forget()
         if meter is not None:
             meter.backward_ends()
 

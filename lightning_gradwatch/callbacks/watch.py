@@ -20,6 +20,7 @@ from lightning_gradwatch.callbacks.host import Host
 from lightning_gradwatch.callbacks.monitored import Monitored
 from lightning_gradwatch.callbacks.settings import Settings
 from lightning_gradwatch.callbacks.telling import Teller
+from lightning_gradwatch.measure.silence import Silence
 from lightning_gradwatch.records import Event, Finding, Frame, Kind
 from lightning_gradwatch.remedies.rate_scale import RateScale
 from lightning_gradwatch.report.report import Report
@@ -47,6 +48,7 @@ class Watch:
         self._moved = False  # whether that batch was measured and moved weights
         self._wanted: Finding | None = None  # what this rank would act on now
         self._skipped = 0  # steps that the AMP scaler skipped before this fit was resumed
+        self.silence = Silence()  # which units have been dead for how long
         self._owed = False  # whether it was resumed between a chosen batch and the step that it is measured on
 
     def _new_casebook(self) -> None:
@@ -80,7 +82,8 @@ class Watch:
 
     @sheltered
     def _join(self, host: Host) -> None:
-        self.live = LiveFit(host, self.casebook.last_step, self._skipped, self._owed, self.actor.rates)
+        last, rates = self.casebook.last_step, self.actor.rates
+        self.live = LiveFit(host, last, self._skipped, self._owed, rates, silence=self.silence)
 
     @guarded
     def _open(self, host: Host, loggers: Callable[[], Sequence[Any]], here: bool) -> None:
@@ -265,6 +268,7 @@ class Watch:
             "rate_scale": self.actor.rates.factor,
             "skipped_steps": self._skipped if live is None else live.skips.count,
             "owed": self._owed if live is None else live.owed,
+            "silence": self.silence.state(),
         }
 
     @sheltered
@@ -288,6 +292,7 @@ class Watch:
         # What concerns the training comes first: it is kept also where the rest cannot be read.
         self.actor.rates.set(float(state["rate_scale"]))
         self._skipped, self._owed = int(state.get("skipped_steps", 0)), bool(state.get("owed", False))
+        self.silence.restore(state.get("silence", {}))
         if "judge" in state:
             self.casebook.restore(state)
         else:

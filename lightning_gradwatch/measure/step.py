@@ -12,10 +12,14 @@ from typing import Any
 
 from torch import Tensor
 
+from lightning_gradwatch.measure.graph import walk
+from lightning_gradwatch.measure.inner import Operations
 from lightning_gradwatch.measure.ledger import OpenLedger, open_ledger
 from lightning_gradwatch.measure.optimizers import OptimizerMeter
 from lightning_gradwatch.measure.ranks import Ranks, Section, Share
-from lightning_gradwatch.records import Ledger, OptimizerReading, ParameterReading
+from lightning_gradwatch.measure.silence import Silence
+from lightning_gradwatch.measure.strays import Strays
+from lightning_gradwatch.records import Ledger, OperationReading, OptimizerReading, ParameterReading
 
 # Truncated backpropagation or an inner loop may run hundreds of backwards in one step; the first ones tell.
 MOST_LEDGERS = 8
@@ -30,6 +34,8 @@ class Reading:
     optimizers: tuple[OptimizerReading, ...] = ()
     parameters: tuple[ParameterReading, ...] = ()
     stepped: bool = False  # whether any optimizer was about to step
+    operations: tuple[OperationReading, ...] = ()
+    unowned: tuple[str, ...] = ()  # parameters with a gradient that no optimizer has
     hidden: tuple[str, ...] = ()  # parameters whose gradients are left out, as no rank holds them
 
     @property
@@ -49,14 +55,16 @@ class StepMeter:
     Args:
         names: ``id(parameter)`` -> its name.
         ranks: with whom the numbers are shared.
+        silence: what is remembered of units from one measured step to the next.
     """
 
-    def __init__(self, names: Mapping[int, str], ranks: Ranks | None = None) -> None:
+    def __init__(self, names: Mapping[int, str], ranks: Ranks | None = None, silence: Silence | None = None) -> None:
         self.names, self.ranks = names, Ranks() if ranks is None else ranks
         self.backwards = 0  # all of them, a closure's repetitions included
         self._loss: Tensor | None = None
         self._ledgers: list[OpenLedger] = []
         self._optimizers: dict[int, OptimizerMeter] = {}
+        self.strays, self.operations = Strays(), Operations(silence)
 
     def backward_begins(self, root: Any, loss: Tensor, scale: float, *, again: bool = True) -> None:
         """Open a ledger on this loss's graph.
@@ -77,7 +85,10 @@ class StepMeter:
         if self.backwards > MOST_LEDGERS:
             return
         size, losses = self.ranks.size, self.ranks.losses
-        ledger = open_ledger(root, self.names, name, scale=scale, group=size // losses, ranks=size)
+        graph = walk(root)
+        self.strays.reaches(graph, self.names)
+        self.operations.read(graph, self.names)
+        ledger = open_ledger(graph, self.names, name, scale=scale, group=size // losses, ranks=size)
         if ledger is not None:
             self._ledgers.append(ledger)
 
@@ -93,9 +104,11 @@ class StepMeter:
     def finish(self) -> Reading:
         """The numbers, the same on all ranks: the only moment that waits, for devices and for other ranks."""
         self.backward_ends()
-        loss, parameters, ledgers = self.ranks.gather(self._sections())
+        loss, parameters, ledgers, inner = self.ranks.gather(self._sections())
         closed = [] if ledgers is None else self._closed(iter(ledgers))
         values = iter(parameters or [])
+        within = None if inner is None else iter(inner)
+        unowned = () if within is None else self.strays.finish(within)
         read = [] if parameters is None else [meter.finish(values) for meter in self._stepping()]
         return Reading(
             loss=loss[0][0] if loss else None,
@@ -103,6 +116,8 @@ class StepMeter:
             optimizers=tuple(reading for reading, _ in read),
             parameters=tuple(reading for _, readings in read for reading in readings),
             stepped=bool(self._stepping()),
+            operations=() if within is None else self.operations.finish(within),
+            unowned=unowned,
             hidden=tuple(name for meter in self._stepping() for name in meter.hidden),
         )
 
@@ -113,6 +128,10 @@ class StepMeter:
             Section([] if loss is None else [Share(loss)]),
             Section([s for m in meters for s in m.shares()], lambda: [m.structure() for m in meters]),
             Section([s for led in ledgers for s in led.shares()], lambda: [x.structure() for x in ledgers]),
+            Section(
+                [*self.strays.shares(), *self.operations.shares()],
+                lambda: [self.strays.structure(), self.operations.structure()],
+            ),
         ]
 
     def _closed(self, values: Iterator[list[float]]) -> list[Ledger | None]:
