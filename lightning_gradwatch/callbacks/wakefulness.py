@@ -78,7 +78,10 @@ class Wakefulness:
         self.gradients.restore(state["gradients"])
         self.losses.restore(state["losses"])
         self.last = int(state["last"])
-        self.carried = [Look(int(place), dict(numbers), bool(true)) for place, numbers, true in state["carried"]]
+        self.carried = [
+            Look(int(place), {str(name): float(number) for name, number in numbers.items()}, bool(is_true))
+            for place, numbers, is_true in state["carried"]
+        ]
 
 
 def _watched(look: Look) -> dict[str, float]:

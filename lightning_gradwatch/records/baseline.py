@@ -124,5 +124,13 @@ class Baselines:
         return {name: list(astuple(baseline)) for name, baseline in self.known.items()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from what ``state`` gave."""
-        self.known = {str(name): Baseline(*fields) for name, fields in state.items()}
+        """Go on from what ``state`` gave.
+
+        Raises:
+            TypeError, ValueError: the data is damaged.
+        """
+        self.known = {str(name): _restored(*fields) for name, fields in state.items()}
+
+
+def _restored(margin: Any, fears_zero: Any, level: Any, spread: Any, count: Any, needed: Any, broken: Any) -> Baseline:
+    return Baseline(float(margin), bool(fears_zero), float(level), float(spread), int(count), int(needed), bool(broken))
