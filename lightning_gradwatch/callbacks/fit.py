@@ -58,6 +58,7 @@ class LiveFit:
         host: Host,
         schedule: Schedule,
         wakefulness: Wakefulness,
+        *,
         sampled: int = -1,
         skipped: int = 0,
         owed: bool = False,

@@ -16,6 +16,7 @@ class Wakeful:
     is_off: bool
     live: LiveFit | None
     wakefulness: Wakefulness
+    _chosen: bool
 
     def reset(self) -> None:
         """Know no baselines."""
@@ -37,6 +38,16 @@ class Wakeful:
     def _hear(self, loss: Any) -> None:
         self._broken = False
         self._broken = self.live is not None and self.live.lookout.backward_begins(loss)
+
+    @sheltered
+    def _choose_late(self) -> None:
+        live = self.live
+        if live is None or self._chosen:
+            return
+        ends = not live.host.by_hand and live.host.should_stop and live.host.may_end_here
+        if (self._broken or ends) and live.chooses():
+            self._chosen = True
+            self._measure()
 
     @guarded
     def _tell_looks(self) -> None:
@@ -60,6 +71,9 @@ class Wakeful:
             self.wakefulness.restore(state["wakefulness"])
         if self.live is not None:
             self.live.lookout.go_on()
+
+    def _measure(self) -> None:
+        raise NotImplementedError
 
     def _switch_off(self, stage: str, error: Exception) -> None:
         raise NotImplementedError

@@ -82,8 +82,15 @@ class Watch(Wakeful):
 
     @sheltered
     def _join(self, host: Host) -> None:
-        known = self.casebook.last_step, self._skipped, self._owed, self.actor.rates
-        self.live = LiveFit(host, self.settings.schedule, self.wakefulness, *known)
+        self.live = LiveFit(
+            host,
+            self.settings.schedule,
+            self.wakefulness,
+            sampled=self.casebook.last_step,
+            skipped=self._skipped,
+            owed=self._owed,
+            scale=self.actor.rates,
+        )
 
     @guarded
     def _open(self, host: Host, loggers: Callable[[], Sequence[Any]], here: bool) -> None:
@@ -132,16 +139,6 @@ class Watch(Wakeful):
         self._hear(loss)
         self._choose_late()
         self._open_ledger(loss)
-
-    @sheltered
-    def _choose_late(self) -> None:
-        live = self.live
-        if live is None or self._chosen:
-            return
-        ends = not live.host.by_hand and live.host.should_stop and live.host.may_end_here
-        if (self._broken or ends) and live.chooses():
-            self._chosen = True
-            self._measure()
 
     @guarded
     def _open_ledger(self, loss: Any) -> None:

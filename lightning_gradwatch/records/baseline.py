@@ -6,7 +6,7 @@ Plain numbers, a few a number watched, so that they fit into a checkpoint.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import astuple, dataclass, field
 from typing import Any
 
@@ -105,7 +105,7 @@ class Baselines:
             readings: name -> number.
             kind: the fields of baselines that are new.
         """
-        left = []
+        left: list[str] = []
         for name, value in readings.items():
             baseline = self.known.setdefault(name, Baseline(**kind))
             if baseline.is_left_by(value):
@@ -129,8 +129,11 @@ class Baselines:
         Raises:
             TypeError, ValueError: the data is damaged.
         """
-        self.known = {str(name): _restored(*fields) for name, fields in state.items()}
+        self.known = {str(name): Baseline(*_checked(values)) for name, values in state.items()}
 
 
-def _restored(margin: Any, fears_zero: Any, level: Any, spread: Any, count: Any, needed: Any, broken: Any) -> Baseline:
-    return Baseline(float(margin), bool(fears_zero), float(level), float(spread), int(count), int(needed), bool(broken))
+_TYPES = (float, bool, float, float, int, int, bool)  # of the fields of a baseline
+
+
+def _checked(values: Any) -> Iterator[Any]:
+    return (kind(value) for kind, value in zip(_TYPES, values, strict=True))

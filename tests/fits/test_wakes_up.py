@@ -81,7 +81,9 @@ def test_an_onset_at_step_5000_is_named_within_20_steps():
 
 def test_under_a_scaler():
     precision = importlib.import_module(f"{NAMESPACES[0]}.plugins.precision")
-    plugin = precision.MixedPrecision("16-mixed", "cpu", torch.amp.GradScaler("cpu", init_scale=256.0, growth_interval=50))
+    plugin = precision.MixedPrecision(
+        "16-mixed", "cpu", torch.amp.GradScaler("cpu", init_scale=256.0, growth_interval=50)
+    )
     plugin.forward_context = contextlib.nullcontext  # float16 itself would not carry such small gradients
     report = run(ONSET + 30, on_step=at(ONSET, fades), plugins=[plugin])
     assert {frame.loss_scale for frame in report.frames} == {256.0, 512.0, 1024.0, 2048.0}
@@ -96,9 +98,8 @@ def test_with_accumulated_gradients():
     assert all(frame.micro_batches == 3 for frame in report.frames)
 
 
-def test_by_hand_in_each_of_two_optimizers():
-    for sick in (0, 1):
-        check_named(run(ONSET + 30, fitted=pair(sick)))
+def test_by_hand_in_one_of_two_optimizers():
+    check_named(run(ONSET + 30, fitted=pair(sick=1)))
 
 
 def pair(sick):
@@ -138,7 +139,7 @@ def test_in_a_loop_of_the_user_s_own():
 @pytest.mark.parametrize("every", [50, RARELY])
 def test_a_steady_fit_is_measured_as_scheduled(every):
     watch = GradWatch(every_n_steps=every, strict=True, verbose=False)
-    report = run(400, watch=watch)
+    report = run(260, watch=watch)
     assert report.findings == ()
     assert beside(report, every) == []
 
@@ -154,8 +155,8 @@ def test_a_noisy_fit_stays_cheap():
         return step(batch, batch_idx) * (1e6 if loud else 1.0)
 
     fitted.training_step = training_step
-    report = run(600, fitted=fitted)
-    assert 10 <= len(beside(report)) <= 600 / 10 + 20
+    report = run(300, fitted=fitted)
+    assert 10 <= len(beside(report)) <= 300 / 10 + 20
 
 
 def breaks(step):

@@ -11,7 +11,7 @@ from tests.fits.test_wakes_up import RARELY, fades
 
 pytestmark = MARKS
 ONSET = 47
-STOPS = [12, 40, 47, 48, 50, 51, 52, 56, 60, 61, 70]
+STOPS = [40, 48, 50, 51, 53, 61, 70]
 
 
 def deep():

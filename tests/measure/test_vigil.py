@@ -28,7 +28,11 @@ def test_norms_of_all_formats(dtype):
 
 
 def test_what_has_no_norm_to_see():
-    vector, frozen, unused = parameter(torch.ones(3)), nn.Parameter(torch.ones(2, 2), False), nn.Parameter(torch.ones(2, 2))
+    vector, frozen, unused = (
+        parameter(torch.ones(3)),
+        nn.Parameter(torch.ones(2, 2), False),
+        nn.Parameter(torch.ones(2, 2)),
+    )
     sparse = nn.Embedding(5, 3, sparse=True)
     sparse(torch.tensor([1])).sum().backward()
     watch = Vigil()

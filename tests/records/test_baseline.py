@@ -58,7 +58,9 @@ def test_a_number_that_often_jumps_is_believed_ever_less():
 
 def test_zero_is_news_where_it_was_never_before():
     baseline = Baseline()
-    assert [baseline.takes(value) for value in (1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0)] == [False] * 4 + [True] + [False] * 2
+    assert [baseline.takes(value) for value in (1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0)] == [False] * 4 + [True] + [
+        False
+    ] * 2
 
 
 @pytest.mark.parametrize("values", [[0.0] * 50, [0.0, 1.0] * 50, [0.0, 1.0, 1.0] * 50])
