@@ -10,13 +10,16 @@ from lightning_gradwatch import _lightning
 from lightning_gradwatch.anatomy import flat_slices, gathered_names, parameter_names
 from lightning_gradwatch.callbacks import notes
 from lightning_gradwatch.callbacks.host import Host
+from lightning_gradwatch.callbacks.lookout import Lookout
 from lightning_gradwatch.callbacks.skips import Skips
+from lightning_gradwatch.callbacks.wakefulness import Wakefulness
 from lightning_gradwatch.measure.parameters import owned_by
 from lightning_gradwatch.measure.ranks import Ranks, Trouble
 from lightning_gradwatch.measure.schedule import Schedule
 from lightning_gradwatch.measure.silence import Silence
 from lightning_gradwatch.measure.step import MOST_LEDGERS, Reading, StepMeter
 from lightning_gradwatch.measure.traits import traits_of
+from lightning_gradwatch.measure.vigil import EVERY
 from lightning_gradwatch.records import Frame
 from lightning_gradwatch.remedies.rate_scale import RateScale
 
@@ -44,6 +47,8 @@ class LiveFit:
 
     Args:
         host: who trains.
+        schedule: which steps are measured.
+        wakefulness: which are measured beside them.
         sampled: the last step that was measured, of a fit that is resumed.
         skipped: how many steps the AMP scaler had skipped by then.
         owed: whether the last chosen batch made no step, so that the next one is measured instead.
@@ -54,11 +59,13 @@ class LiveFit:
     def __init__(
         self,
         host: Host,
+        schedule: Schedule,
+        wakefulness: Wakefulness,
+        *,
         sampled: int = -1,
         skipped: int = 0,
         owed: bool = False,
         scale: RateScale | None = None,
-        *,
         silence: Silence | None = None,
     ) -> None:
         self.host = host
@@ -67,6 +74,11 @@ class LiveFit:
         self.skips = Skips(host, skipped)
         self.remarks: list[str] = []  # what a user should know about how the last frame was measured
         self.owed = owed
+        self._schedule, self._waking = schedule, wakefulness.waking
+        self._woken = False  # whether the last chosen step was not planned
+        self._is_mute = Trouble.MUTE in self.ranks.troubles
+        alone = self.ranks.size == 1 and not self._is_mute
+        self.lookout = Lookout(host, wakefulness, is_on=alone and schedule.every_n_steps > EVERY)
         self._scale = scale or RateScale()
         self._silence = Silence() if silence is None else silence
         self._meter: StepMeter | None = None
@@ -74,16 +86,22 @@ class LiveFit:
 
     # --- when -----------------------------------------------------------------------------------------------------
 
-    def chooses(self, schedule: Schedule) -> bool:
+    def chooses(self) -> bool:
         """Whether the batch that starts now is measured; the same on all ranks, also where a watch has failed.
 
-        A scheduled step, or one that may turn out to be the last.
+        A scheduled step, one that may turn out to be the last, or one that something woke the watch for.
         """
         self.host.begins_batch()
         step = self.host.step
         chosen = step != self.sampled and self.host.completes_window
-        if not chosen or not (self.owed or schedule.due(step) or self._may_be_last(step, schedule)):
+        if not chosen:
             return False
+        planned = self.owed or self._schedule.due(step) or self._may_be_last(step)
+        if not planned and not self._waking.due(step):
+            return False
+        self._woken = not planned
+        if self._woken:
+            self._waking.spend()
         self._earlier, self.sampled = self.sampled, step
         self.ranks.expect()
         return True
@@ -91,10 +109,20 @@ class LiveFit:
     def retract(self) -> None:
         """The batch that was chosen last never became a step."""
         self.sampled = self._earlier
+        if self._woken:
+            self._waking.refund()
 
-    def _may_be_last(self, step: int, schedule: Schedule) -> bool:
+    def attend(self, suspicious: bool) -> None:
+        """Stay awake while a symptom is neither a finding nor gone; all ranks alike, also where a watch has failed.
+
+        Ranks that cannot talk to each other could not agree on it.
+        """
+        if not self._is_mute:
+            self._waking.attend(self.sampled, self.agree(suspicious))
+
+    def _may_be_last(self, step: int) -> bool:
         """Early stopping ends a fit after a validation or an epoch, unannounced."""
-        late = step - self.sampled >= schedule.every_n_steps // 2
+        late = step - self.sampled >= self._schedule.every_n_steps // 2
         return self.host.may_end_here or (late and self.host.checks_here)
 
     def settle(self) -> None:
@@ -146,6 +174,7 @@ class LiveFit:
     def optimizer_begins(self, optimizer: Any) -> None:
         """This optimizer is about to use its gradients."""
         raw = _lightning.unwrapped(optimizer)
+        self.lookout.optimizer_begins(raw)
         self.skips.begins(raw)
         meter = self._meter
         if meter is None:
@@ -242,6 +271,7 @@ class LiveFit:
         meter, self._meter = self._meter, None
         self._stop_listening()
         self._silence.forget()
+        self.lookout.drop()
         if meter is not None:
             meter.backward_ends()
 
@@ -249,6 +279,7 @@ class LiveFit:
         """The fit is over."""
         self.drop()
         self.skips.close()
+        self.lookout.carry()
 
 
 def _call(hear: Any, optimizer: Any, args: Any, kwargs: Any) -> None:
