@@ -25,13 +25,16 @@ class Case(NamedTuple):
 
 
 def cases(half: str = "both", only: str = "*") -> list[Case]:
-    """The fits of a half whose name (with or without the seed) matches a pattern."""
+    """The fits of a half whose name (with or without the seed) matches one of some patterns, between commas."""
     found = [Case(fit, seed) for module in _modules("zoo") for fit in getattr(module, "FITS", ()) for seed in fit.seeds]
     names = [case.name for case in found]
     if len(set(names)) < len(names):
         raise ValueError(f"Two fits are called {next(name for name in names if names.count(name) > 1)}.")
-    matching = [one for one in found if fnmatch.fnmatch(one.name, only) or fnmatch.fnmatch(one.fit.name, only)]
-    return [one for one in matching if half in ("both", one.fit.half)]
+    return [one for one in found if half in ("both", one.fit.half) and _matches(one, only.split(","))]
+
+
+def _matches(one: Case, patterns: list[str]) -> bool:
+    return any(fnmatch.fnmatch(name, pattern) for name in (one.name, one.fit.name) for pattern in patterns)
 
 
 def case(name: str) -> Case:

@@ -99,6 +99,17 @@ class Branches(nn.Module):
         return self.head(torch.cat([self.one(x), self.other(x)], 1))
 
 
+class Apply(nn.Module):
+    """A function as a module."""
+
+    def __init__(self, function: Callable[..., torch.Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.function(x)
+
+
 def linears(depth: int, width: int = 64, features: int = 64, classes: int = 10) -> list[nn.Module]:
     """``depth`` hidden layers and a head."""
     return [nn.Linear(features if i == 0 else width, width) for i in range(depth)] + [nn.Linear(width, classes)]
@@ -152,9 +163,17 @@ def normal(network: nn.Module, std: float) -> Any:
     return draw(network, functools.partial(nn.init.normal_, std=std))
 
 
-def on_digits(network: Callable[[], nn.Module], **learner: Any) -> Callable[[int], Setup]:
-    """A builder of a fit of a classifier of digits."""
-    return lambda seed: Setup(module=Learner(network(), **learner), loader=digits(seed))
+def on_digits(
+    network: Callable[[], nn.Module],
+    callbacks: Callable[[], Sequence[Any]] = tuple,
+    loader: Callable[[int], Any] = digits,
+    trainer: dict[str, Any] | None = None,
+    **learner: Any,
+) -> Callable[[int], Setup]:
+    """A builder of a fit of a classifier, of digits unless another loader is given."""
+    return lambda seed: Setup(
+        module=Learner(network(), **learner), loader=loader(seed), callbacks=callbacks(), trainer=trainer or {}
+    )
 
 
 class At(lightning.Callback):
@@ -167,3 +186,11 @@ class At(lightning.Callback):
         if trainer.global_step == self.step:
             with torch.no_grad():
                 self.act(pl_module)
+
+
+class AtBatch(At):
+    """Does something to the batch of one step."""
+
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        if trainer.global_step == self.step:
+            self.act(batch)

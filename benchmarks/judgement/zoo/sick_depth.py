@@ -8,18 +8,12 @@ import torch
 from fit import Fit
 from torch import nn
 from zoo._networks import Functional, HeadFirst, adam, cnn, draw, linears, mlp, normal, on_digits, sgd, xavier
+from zoo._sick import sick
 
 
 def _sick(name: str, why: str, network: Any, causes: tuple[str, ...], family: str = "mlp", **more: Any) -> Fit:
     learner = more.pop("learner", {})
-    return Fit(
-        **{"kinds": ("vanishing",), "seeds": (0, 1), "health": "sick", **more},
-        name=name,
-        family=family,
-        why=why,
-        build=on_digits(network, **learner),
-        causes=causes,
-    )
+    return sick(name, family, why, ("vanishing",), causes, on_digits(network, **learner), **more)
 
 
 FITS = (
