@@ -74,14 +74,14 @@ def _gradients(module: Any, batch: Any) -> dict[str, Any]:
     parameters = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
     wanted = [tensor for _, tensor in (*outputs, *parameters)]
     if loss is None or not loss.requires_grad:
-        return {"loss": None if loss is None else float(loss), "flow": {}, "time": {}, "silent": [n for n, _ in parameters]}
+        return {"loss": None if loss is None else loss.item(), "flow": {}, "time": {}, "silent": [n for n, _ in parameters]}
     got = torch.autograd.grad(loss, wanted, allow_unused=True)
     flow: dict[str, list[float]] = {}
     for (name, tensor), grad in zip(outputs, got, strict=False):
         flow.setdefault(name, []).extend(_by_time(module, name, grad, tensor))
     own = got[len(outputs) :]
     return {
-        "loss": float(loss),
+        "loss": loss.item(),
         "flow": {name: _log10(math.hypot(*norms)) for name, norms in flow.items() if not name.endswith("@input")},
         "time": {name.removesuffix("@input"): [*map(_log10, norms)] for name, norms in flow.items() if len(norms) > 1},
         "silent": [name for (name, _), grad in zip(parameters, own, strict=True) if grad is None or not grad.any()],
@@ -153,9 +153,16 @@ class _Activity(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.stack: list[str] = [""]
+        self.feeder = ""  # the last module with weights that was called: an activation acts on what it says
         self.calls: dict[str, int] = {}  # in this forward pass
         self.slopes: dict[str, list[float]] = {}
         self.alive: dict[str, torch.Tensor] = {}
+
+    def enter(self, name: str, layer: Any) -> None:
+        """A module's forward begins."""
+        self.stack.append(name)
+        if any(True for _ in layer.parameters(recurse=False)):
+            self.feeder = name
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
@@ -163,7 +170,8 @@ class _Activity(TorchDispatchMode):
         if name in _RECTIFIERS or name in _SLOPES:
             place = self.stack[-1]
             self.calls[place] = number = self.calls.get(place, -1) + 1
-            key = f"{place}|{name}|{number if name in _RECTIFIERS else 0}"
+            number = number if name in _RECTIFIERS else 0
+            key = f"{place}|{self.feeder}|{name}|{number}"
             if name in _SLOPES:
                 self.slopes.setdefault(key, []).append(float(_SLOPES[name](out.double()).mean()))
             elif out.dim() > 1:
@@ -176,7 +184,7 @@ def _activity(module: Any, batches: list[Any]) -> dict[str, Any]:
     mode = _Activity()
     handles = []
     for name, layer in module.named_modules():
-        handles.append(layer.register_forward_pre_hook(lambda m, a, name=name: mode.stack.append(name)))
+        handles.append(layer.register_forward_pre_hook(lambda m, a, name=name: mode.enter(name, m)))
         handles.append(layer.register_forward_hook(lambda m, a, o: mode.stack.pop() and None, always_call=True))
     with torch.no_grad(), mode:
         for batch in batches:

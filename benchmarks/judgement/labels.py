@@ -19,6 +19,7 @@ FLAT = 0.05  # mean slope of an activation beside its largest possible slope
 ROSE = 10.0  # the loss, beside its median until then
 STILL = 1e-3  # ||w - w at onset|| / ||w at onset|| of the median parameter, over a whole fit
 LEARNT = 0.5  # drop of the loss that a sick fit does not reach, unless a part of it stays sick to the end
+SCORE = 0.6  # nor this share of right answers; a healthy one that hardly moves has reached it before
 FALLS = 0.2  # drop of the loss of a healthy fit
 STANDS = 0.1  # drop of the loss within ...
 SOON = 60  # ... so many steps, that counts as none
@@ -37,6 +38,9 @@ def confirm(fit: Fit, measurement: Mapping[str, Any]) -> tuple[bool, str]:
     fell = drop(losses)
     if fell >= FALLS:
         return True, f"It learns: the loss falls by {fell:.0%}."
+    score = measurement.get("score")
+    if score is not None and number(score) >= SCORE:
+        return True, f"It has learnt: {number(score):.0%} right, although the loss falls by {fell:.0%} only."
     ill = [kind for kind in sick if kind in ("vanishing", "exploding", "stalled")]
     if not ill:
         return True, f"The loss falls by {fell:.0%} only, and float64 shows nothing wrong with its flow."
@@ -53,7 +57,10 @@ def _confirm_sick(fit: Fit, measurement: Mapping[str, Any], sick: Sickness, loss
         return True, f"float64 shows {shown[0]}, and it breaks."
     if fell < LEARNT or soon < STANDS:
         return True, f"float64 shows {shown[0]}, and the loss falls by {fell:.0%} only ({soon:.0%} at first)."
-    lasting = at(measurement, "end")
+    score = measurement.get("score")
+    if score is not None and not number(score) >= SCORE:
+        return True, f"float64 shows {shown[0]}, and it has {number(score):.0%} right at the end."
+    lasting = {**at(measurement, "end"), **_moves(measurement)}
     if any(kind in lasting for kind in fit.kinds):
         return True, f"float64 shows {shown[0]} to the end, although the loss falls by {fell:.0%}."
     return False, f"float64 shows {shown[0]}, but the fit gets over it and the loss falls by {fell:.0%}."
@@ -70,13 +77,21 @@ def sickness(measurement: Mapping[str, Any]) -> Sickness:
         found.setdefault("nonfinite", [])
     if _rose(losses):
         found.setdefault("exploding", [])
+    for kind, where in _moves(measurement).items():
+        found.setdefault(kind, []).extend(where)
+    return found
+
+
+def _moves(measurement: Mapping[str, Any]) -> Sickness:
+    """What the way of the weights tells: some never moved, or hardly any did while the loss stood."""
     moved = {name: number(value) for name, value in measurement["moved"].items()}
-    unmoved = [name for name, value in moved.items() if value == 0.0]
+    found: Sickness = {}
+    unmoved = [owner(name) for name, value in moved.items() if value == 0.0]
     if unmoved:
-        found.setdefault("disconnected", []).extend(map(owner, unmoved))
-    still = sorted(moved.values())
+        found["disconnected"] = [*dict.fromkeys(unmoved)]
+    still = sorted(value for value in moved.values() if math.isfinite(value) and value < 1e12)  # not from zero
     if still and still[len(still) // 2] < STILL:
-        found.setdefault("stalled", []).extend(owner(name) for name, value in moved.items() if value < STILL)
+        found["stalled"] = [*dict.fromkeys(owner(name) for name, value in moved.items() if value < STILL)]
     return found
 
 
@@ -100,20 +115,18 @@ def at(measurement: Mapping[str, Any], when: str) -> Sickness:
             *_sorted((name, head - v) for name, v in flow.items() if v - head >= GAINED),
             *(name for name, values in live.items() if values and values[0] - values[-1] >= GAINED),
         ],
-        "dead_units": _sorted((place.split("|")[0], -share) for place, share in shares.items() if share >= DEAD),
-        "saturation": _sorted((place.split("|")[0], slope) for place, slope in slopes.items() if slope <= FLAT),
+        "dead_units": _activations((key, -share) for key, share in shares.items() if share >= DEAD),
+        "saturation": _activations((key, slope) for key, slope in slopes.items() if slope <= FLAT),
         "disconnected": [*map(owner, moment.get("silent", ()))],
         "nonfinite": [] if moment.get("finite", True) else ["*"],
     }
     return {kind: [*dict.fromkeys(places)] for kind, places in found.items() if places}
 
 
-def places(fit: Fit, measurement: Mapping[str, Any]) -> list[str]:
-    """Where the sickness sits: as the author says, else as measured for the kinds that are right."""
-    if fit.layers:
-        return [*fit.layers]
+def places(fit: Fit, measurement: Mapping[str, Any]) -> Sickness:
+    """Where each kind of sickness that is right sits: as the author says, else as measured; []: it has no place."""
     sick = sickness(measurement)
-    return [*dict.fromkeys(place for kind in fit.kinds for place in sick.get(kind, ()))]
+    return {kind: [*fit.layers] or [p for p in sick.get(kind, ()) if p != "*"] for kind in fit.kinds}
 
 
 def drop(losses: list[float]) -> float:
@@ -142,6 +155,11 @@ def number(value: float | str) -> float:
 
 def _rose(losses: list[float]) -> bool:
     return any(loss >= ROSE * max(sorted(losses[:i])[i // 2], 1e-300) for i, loss in enumerate(losses) if i > 2)
+
+
+def _activations(pairs: Iterable[tuple[str, float]]) -> list[str]:
+    """The activations, worst first, each with the layer whose answer it takes."""
+    return [place for key in _sorted(pairs) for place in key.split("|")[:2] if place]
 
 
 def _sorted(pairs: Iterable[tuple[str, float]]) -> list[str]:

@@ -146,6 +146,7 @@ def _measurement(one: Case, setup: Any, notebook: Notebook) -> dict[str, Any]:
     return {
         **{when: _plain(measured(module, batch, setup.loader)) for when, module in states.items()},
         "moved": _plain(_moved(before, setup.module)),
+        "score": _plain(_score(setup.module, setup.loader)),
         "losses": _plain(notebook.losses),
     }
 
@@ -154,8 +155,22 @@ def _moved(before: Any, after: Any) -> dict[str, float]:
     """How far each parameter went from the onset to the end, beside its own length."""
     old = {name: p.detach().double() for name, p in before.named_parameters()}
     new = {name: p.detach().double() for name, p in after.named_parameters() if name in old}
-    new = {name: p for name, p in new.items() if p.shape == old[name].shape}
-    return {name: float((p - old[name]).norm() / old[name].norm().clamp_min(1e-12)) for name, p in new.items()}
+    pairs = {name: (old[name], p) for name, p in new.items() if p.shape == old[name].shape}
+    return {name: _way(a, b) for name, (a, b) in pairs.items()}
+
+
+def _way(a: torch.Tensor, b: torch.Tensor) -> float:
+    """From a to b beside the length of a; infinite from zero to anywhere else."""
+    way = float((b - a).norm())
+    return way / max(float(a.norm()), 1e-300) if way else 0.0
+
+
+def _score(module: Any, loader: Any) -> float | None:
+    """How well the network does at the end, 1 at best; None where nobody says."""
+    if hasattr(module, "score"):
+        return float(module.score())
+    shares = [share for batch in loader if (share := getattr(module, "right", lambda _: None)(batch)) is not None]
+    return sum(shares) / len(shares) if shares else None
 
 
 def _of_peer(peer: Any) -> dict[str, Any]:

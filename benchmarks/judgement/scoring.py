@@ -81,10 +81,14 @@ def right_cause(row: Row) -> bool:
 
 def right_place(row: Row) -> bool:
     """Whether the worst layer of the lead lies in a sick place, or is a part of one, or holds one."""
-    lead = alarms(row)[0]
-    if row["places"] in ([], ["*"]):
-        return True  # it has no place of its own: the whole network, or only its loss
-    return bool(lead["layers"]) and any(_meet(lead["layers"][0], place) for place in row["places"])
+    lead, sick = alarms(row)[0], sick_places(row)
+    return not sick or (bool(lead["layers"]) and any(_meet(lead["layers"][0], place) for place in sick))
+
+
+def sick_places(row: Row) -> list[str]:
+    """The places of the kind that the lead is of, all places where that kind is wrong; []: it has no place of its own."""
+    kind = alarms(row)[0]["kind"]
+    return row["places"].get(kind, [place for places in row["places"].values() for place in places])
 
 
 def _meet(layer: str, place: str) -> bool:
@@ -113,13 +117,11 @@ def precision_by_kind(rows: Iterable[Row]) -> dict[str, tuple[int, int]]:
 
 
 def confusion(hits: Iterable[Row]) -> dict[str, dict[str, int]]:
-    """The labelled first cause -> the first cause named -> fits.  One of several right ones counts as the best."""
+    """The labelled first cause -> the first cause named -> fits.  Any of several right ones counts as the best."""
     table: dict[str, Counter[str]] = {}
     for row in hits:
-        truth = first_cause(row) if right_cause(row) else (row["causes"] or ["any"])[0]
-        table.setdefault(row["causes"][0] if right_cause(row) else truth, Counter())[
-            row["causes"][0] if right_cause(row) else first_cause(row)
-        ] += 1
+        best = row["causes"][0]
+        table.setdefault(best, Counter())[best if right_cause(row) else first_cause(row)] += 1
     return {truth: dict(named) for truth, named in sorted(table.items())}
 
 
@@ -146,7 +148,7 @@ def _mistakes(row: Row) -> Iterable[tuple[str, str]]:
     checks: list[tuple[str, Callable[[Row], bool], str, Any]] = [
         ("wrong kind", right_kind, rung[0]["kind"], row["kinds"]),
         ("wrong first cause", right_cause, first_cause(row), row["causes"]),
-        ("wrong place", right_place, (rung[0]["layers"] or ["nowhere"])[0], row["places"][:3]),
+        ("wrong place", right_place, (rung[0]["layers"] or ["nowhere"])[0], sick_places(row)[:3]),
         ("late", lambda row: delay(row) <= SOON, f"{delay(row)} steps", [SOON]),
         ("before its onset", lambda row: min(f["rang"] for f in rung) >= row["onset"], f"{rung[0]['rang']}", [row["onset"]]),
     ]

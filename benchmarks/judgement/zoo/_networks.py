@@ -41,6 +41,19 @@ class Learner(lightning.LightningModule):
         *inputs, target = batch
         return self.loss(self.network(*inputs), target)
 
+    def right(self, batch: Any) -> float | None:
+        """Share of right answers where they are classes."""
+        *inputs, target = batch
+        with torch.no_grad():
+            answer = self.network(*(x.to(self.network_dtype) if x.is_floating_point() else x for x in inputs))
+        if not isinstance(answer, torch.Tensor) or target.is_floating_point() or answer.shape[-1] == 1:
+            return None
+        return float((answer.argmax(-1) == target).float().mean())
+
+    @property
+    def network_dtype(self) -> torch.dtype:
+        return next(self.network.parameters()).dtype
+
     def configure_optimizers(self) -> Any:
         optimizer = self.make(list(self.choose(self.network)))
         if self.scheduler is None:
