@@ -14,12 +14,10 @@ class Setup:
 
     module: Any  # a LightningModule of lightning.pytorch (or pytorch_lightning where the first is missing)
     loader: Any  # training batches
-    trainer: dict[str, Any] = field(
-        default_factory=dict
-    )  # further arguments of Trainer (precision, accumulate_grad_batches, ...)
-    callbacks: Sequence[Any] = ()  # what the fit itself needs (e.g. a callback that spoils the weights at step 120)
-    ckpt_path: str | None = None  # a fit that is resumed
-    batch: Any = None  # one batch for the float64 measurement; default: the loader's first
+    trainer: dict[str, Any] = field(default_factory=dict)  # further arguments of Trainer: precision, ...
+    callbacks: Sequence[Any] = ()  # what the fit itself needs, e.g. a callback that spoils the weights at step 120
+    ckpt_path: str | None = None  # of a fit that is resumed
+    batch: Any = None  # the batch of the float64 measurement; by default the loader's first
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,9 +31,7 @@ class Fit:
     health: Literal["sick", "healthy", "mild"]  # mild: may be said as "info", must not ring
     kinds: tuple[str, ...] = ()  # kinds of finding that are right, best first ("vanishing", "saturation")
     causes: tuple[str, ...] = ()  # first causes that are right, best first ("activation",)
-    layers: tuple[
-        str, ...
-    ] = ()  # names or prefixes of modules where the sickness sits; () = taken from the measurement
+    layers: tuple[str, ...] = ()  # names or prefixes of modules where the sickness sits; () = as measured
     onset: int = 0  # first sick step
     steps: int = 150
     seeds: tuple[int, ...] = (0,)  # each seed is a fit of its own, named "<name>-s<seed>"

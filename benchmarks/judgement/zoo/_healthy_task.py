@@ -10,11 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from fit import Fit, Setup
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.nn import functional
-
-from benchmarks.judgement.fit import Fit, Setup
 
 from . import _healthy_data as data
 
