@@ -41,6 +41,7 @@ def mlp(
     outputs: int = 10,
     hidden: Sequence[int] = (64, 64),
     activation: Callable[[], nn.Module] = nn.ReLU,
+    *,
     norm: Callable[[int], nn.Module] | None = None,
     dropout: float = 0.0,
 ) -> nn.Sequential:

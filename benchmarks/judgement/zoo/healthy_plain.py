@@ -188,7 +188,7 @@ FITS = (
         "table",
         "Fifteen people, batches of four, layer norms.",
         recipe(
-            lambda: mlp(3, 3, (16,), nn.Tanh, nn.LayerNorm),
+            lambda: mlp(3, 3, (16,), nn.Tanh, norm=nn.LayerNorm),
             data.exercise,
             batch=4,
             loss=functional.mse_loss,
@@ -201,7 +201,7 @@ FITS = (
         "mlp-batch-1-layernorm",
         "mlp",
         "Batches of one row; a layer norm does not mind.",
-        recipe(lambda: mlp(13, 3, (32, 32), nn.ReLU, nn.LayerNorm), wine, batch=1, optimizer=adam(1e-3)),
+        recipe(lambda: mlp(13, 3, (32, 32), nn.ReLU, norm=nn.LayerNorm), wine, batch=1, optimizer=adam(1e-3)),
         steps=400,
     ),
 )
