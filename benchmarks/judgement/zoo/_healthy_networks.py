@@ -124,11 +124,13 @@ def block(width: int, *, causal: bool = False, scale: float | None = None) -> nn
 
 
 class Tokens(nn.Module):
-    """Token and place embeddings, a body, a norm and a head on the mean or on every place."""
+    """Tokens and their places, a body, a norm and a head on the mean or on every place."""
 
-    def __init__(self, vocabulary: int, length: int, width: int, body: nn.Module, outputs: int, *, every=False) -> None:
+    def __init__(
+        self, tokens: nn.Module, length: int, width: int, body: nn.Module, outputs: int, every: bool = False
+    ) -> None:
         super().__init__()
-        self.tokens = nn.Embedding(vocabulary, width) if vocabulary else nn.Linear(length, width)
+        self.tokens = tokens
         self.places = nn.Parameter(torch.randn(length, width) * 0.1)
         self.body, self.norm, self.head = body, nn.LayerNorm(width), nn.Linear(width, outputs)
         self.every = every
