@@ -151,12 +151,12 @@ def test_a_noisy_fit_stays_cheap():
     step = fitted.training_step
 
     def training_step(batch, batch_idx):
-        loud = torch.rand(1, generator=generator) < 0.05  # by decades, now and then
+        loud = torch.rand(1, generator=generator) < 0.3  # by decades, now and then
         return step(batch, batch_idx) * (1e6 if loud else 1.0)
 
     fitted.training_step = training_step
     report = run(300, fitted=fitted)
-    assert 10 <= len(beside(report)) <= 300 / 10 + 20
+    assert 5 <= len(beside(report)) <= 300 / 10 + 20
 
 
 def breaks(step):
