@@ -232,6 +232,7 @@ class LiveFit:
             accumulation=accumulation,
             ledgers=reading.ledgers,
             operations=reading.operations,
+            times=reading.times,
             unowned=reading.unowned,
             parameters=reading.parameters,
             optimizers=reading.optimizers,

@@ -19,7 +19,8 @@ from lightning_gradwatch.measure.optimizers import OptimizerMeter
 from lightning_gradwatch.measure.ranks import Ranks, Section, Share
 from lightning_gradwatch.measure.silence import Silence
 from lightning_gradwatch.measure.strays import Strays
-from lightning_gradwatch.records import Ledger, OperationReading, OptimizerReading, ParameterReading
+from lightning_gradwatch.measure.times import Profile, open_profiles
+from lightning_gradwatch.records import Ledger, OperationReading, OptimizerReading, ParameterReading, TimeProfile
 
 # Truncated backpropagation or an inner loop may run hundreds of backwards in one step; the first ones tell.
 MOST_LEDGERS = 8
@@ -35,6 +36,7 @@ class Reading:
     parameters: tuple[ParameterReading, ...] = ()
     stepped: bool = False  # whether any optimizer was about to step
     operations: tuple[OperationReading, ...] = ()
+    times: tuple[TimeProfile, ...] = ()
     unowned: tuple[str, ...] = ()  # parameters with a gradient that no optimizer has
     hidden: tuple[str, ...] = ()  # parameters whose gradients are left out, as no rank holds them
 
@@ -63,6 +65,7 @@ class StepMeter:
         self.backwards = 0  # all of them, a closure's repetitions included
         self._loss: Tensor | None = None
         self._ledgers: list[OpenLedger] = []
+        self._times: list[Profile] = []
         self._optimizers: dict[int, OptimizerMeter] = {}
         self.strays, self.operations = Strays(), Operations(silence)
 
@@ -84,18 +87,20 @@ class StepMeter:
         self._loss = loss if self._loss is None else self._loss + loss
         if self.backwards > MOST_LEDGERS:
             return
-        size, losses = self.ranks.size, self.ranks.losses
+        size = self.ranks.size
+        group = size // self.ranks.losses
         graph = walk(root)
         self.strays.reaches(graph, self.names)
         self.operations.read(graph, self.names)
-        ledger = open_ledger(graph, self.names, name, scale=scale, group=size // losses, ranks=size)
+        ledger = open_ledger(graph, self.names, name, scale=scale, group=group, ranks=size)
         if ledger is not None:
             self._ledgers.append(ledger)
+        self._times += open_profiles(graph, self.names, name, scale, group)
 
     def backward_ends(self) -> None:
         """Take all hooks away."""
-        for ledger in self._ledgers:
-            ledger.close()
+        for hooked in (*self._ledgers, *self._times):
+            hooked.close()
 
     def optimizer(self, index: int) -> OptimizerMeter:
         """The meter of one optimizer."""
@@ -109,6 +114,8 @@ class StepMeter:
         values = iter(parameters or [])
         within = None if inner is None else iter(inner)
         unowned = () if within is None else self.strays.finish(within)
+        operations = () if within is None else self.operations.finish(within)
+        times = () if within is None else [profile.finish(within) for profile in self._times]
         read = [] if parameters is None else [meter.finish(values) for meter in self._stepping()]
         return Reading(
             loss=loss[0][0] if loss else None,
@@ -116,7 +123,8 @@ class StepMeter:
             optimizers=tuple(reading for reading, _ in read),
             parameters=tuple(reading for _, readings in read for reading in readings),
             stepped=bool(self._stepping()),
-            operations=() if within is None else self.operations.finish(within),
+            operations=operations,
+            times=tuple(profile for profile in times if profile is not None),
             unowned=unowned,
             hidden=tuple(name for meter in self._stepping() for name in meter.hidden),
         )
@@ -124,13 +132,14 @@ class StepMeter:
     def _sections(self) -> list[Section]:
         """What there is to know; the ledgers last, as their structure may differ between ranks."""
         loss, meters, ledgers = self._loss, self._stepping(), self._ledgers
+        parts = [self.strays, self.operations, *self._times]
         return [
             Section([] if loss is None else [Share(loss)]),
             Section([s for m in meters for s in m.shares()], lambda: [m.structure() for m in meters]),
             Section([s for led in ledgers for s in led.shares()], lambda: [x.structure() for x in ledgers]),
             Section(
-                [*self.strays.shares(), *self.operations.shares()],
-                lambda: [self.strays.structure(), self.operations.structure()],
+                [share for part in parts for share in part.shares()],
+                lambda: [part.structure() for part in parts],
             ),
         ]
 
