@@ -13,10 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lightning_gradwatch.diagnose import rules
+from lightning_gradwatch.diagnose.evidence import EVIDENCE
 from lightning_gradwatch.remedies import remedies
 from lightning_gradwatch.sinks import SCALARS
 
 REFERENCE = Path(__file__).parent / "reference"
+README = Path(__file__).parents[1] / "README.md"
+_TABLE = re.compile(r"(?<=<!-- rules -->\n).*?(?=<!-- /rules -->)", re.S)  # what the README holds between its marks
 _HEAD = "<!-- Written by docs/generate.py: change the code, not this page. -->\n\n"
 
 
@@ -29,6 +32,7 @@ def pages() -> Iterator[tuple[Path, str]]:
     yield REFERENCE / "works-with.md", _HEAD + _works_with()
     for rule in rules():
         yield REFERENCE / "rules" / f"{rule.code}.md", _HEAD + rule.page()
+    yield README, _TABLE.sub(lambda _: _table("docs/reference/rules/"), README.read_text(), count=1)
 
 
 def _scalars() -> str:
@@ -42,8 +46,21 @@ def _cell(text: str) -> str:
 
 
 def _rules() -> str:
-    rows = "".join(f"| [{r.code}](rules/{r.code}.md) | {r.kind} | {r.title} |\n" for r in rules())
-    return f"# Rules\n\nEach names one cause of a finding.\n\n| code | cause | title |\n|---|---|---|\n{rows}"
+    needs = "".join(f"| {name} | {_cell(what)} |\n" for name, what in EVIDENCE.items())
+    return (
+        f"# Rules\n\nEach names one cause of a finding. Several may hold at once: their weights become shares that sum "
+        f"to 1.\n{_table('rules/')}\n## Evidence\n\nA rule does not apply where what it needs is not known.\n\n"
+        f"| name | what |\n|---|---|\n{needs}"
+    )
+
+
+def _table(folder: str) -> str:
+    """All rules, one a line, with links to their pages."""
+    rows = "".join(
+        f"| [{r.code}]({folder}{r.code}.md) | {r.title} | {r.kind} | {', '.join(map(str, r.findings))} |\n"
+        for r in rules()
+    )
+    return f"\n| code | title | cause | explains |\n|---|---|---|---|\n{rows}\n"
 
 
 def _remedies() -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from lightning_gradwatch.diagnose.base import Answer, Rule
-from lightning_gradwatch.diagnose.losses import Losses
+import math
+
+from lightning_gradwatch.diagnose.base import NO, Answer, Rule
+from lightning_gradwatch.diagnose.losses import SATURATED, Losses
 from lightning_gradwatch.records import CauseKind, Quantity
 
 # Largest slope of the activations that saturate.
 _LARGEST = {"Sigmoid": 0.25, "Tanh": 1.0, "Hardsigmoid": 1 / 6, "Hardtanh": 1.0}
-# Below this share of its largest slope an activation counts as saturated.
-_SATURATED = 0.5
 
 
 class SaturatingActivation(Rule):
@@ -20,11 +20,12 @@ class SaturatingActivation(Rule):
     kind = CauseKind.ACTIVATION
     looks_for = """
         Decades that the backward pass loses in activations, beyond what well-scaled weights would make up for. The
-        slope of a sigmoid is at most 0.25, so that every sigmoid costs at least 0.6 decades even where it is wide
-        open; a tanh or a sigmoid driven to its flat ends costs any amount."""
+        slope of a sigmoid is at most 0.25, so that every sigmoid costs at least 0.6 decades even where it is wide open.
+        What one loses on top of that because it was driven to its flat ends is the business of GW102, GW302, GW311 and
+        GW601, each for another reason."""
     harm = """
-        The gradient of a layer holds one factor for every activation between it and the loss. Factors of 0.25 over
-        20 layers leave 1e-12 of it: the shallow layers stop learning, while the deep ones fit noise."""
+        The gradient of a layer holds one factor for every activation between it and the loss. Factors of 0.25 over 20
+        layers leave 1e-12 of it: the shallow layers stop learning, while the deep ones fit noise."""
     false_alarms = """
         Gates (in LSTM, GRU, attention) are meant to be decided. An output sigmoid with its loss fused
         (`binary_cross_entropy_with_logits`) is not part of the way that is judged."""
@@ -45,11 +46,10 @@ class SaturatingActivation(Rule):
 
     def check(self, losses: Losses) -> Answer:
         """Whether activations lost decades of their own."""
-        if losses.activation <= 0 or not losses.activations:
-            return Answer(holds=False)
-        return Answer(
-            holds=True, weight=losses.activation, sentence=_sentence(losses), evidence=tuple(_evidence(losses))
-        )
+        own = losses.activation - math.fsum(lost for _, lost in losses.flat)
+        if own <= 0 or not losses.activations:
+            return NO
+        return Answer(holds=True, weight=own, sentence=_sentence(losses), evidence=tuple(_evidence(losses)))
 
 
 def _sentence(losses: Losses) -> str:
@@ -58,7 +58,7 @@ def _sentence(losses: Losses) -> str:
     lost = -losses.activation_decades
     by = " (what the weights leave; the graph hides the rest)" if losses.reckoned else ""
     text = f"{count} {name} lose {lost:.1f} decades{by}: each passes {factor:.2g} of the gradient on average"
-    if losses.slope is not None and losses.slope < _SATURATED:
+    if losses.slope is not None and losses.slope < SATURATED:
         return f"{text}, because they are saturated (slope at {losses.slope:.0%} of its maximum)"
     if name in _LARGEST and _LARGEST[name] < 1:
         return f"{text}; the slope of a {name.lower()} never exceeds {_LARGEST[name]:.2g}"

@@ -23,11 +23,14 @@ class Answer:
     evidence: tuple[Quantity, ...] = ()
 
 
+NO = Answer(holds=False)
+
+
 class Rule:
     """Base of all rules.  Subclasses set the class attributes and ``check``.
 
-    ``check`` takes any of the evidence in ``panel.gather`` by parameter name.  Where a piece of evidence that it
-    names is missing (None), the rule does not apply and is not asked.
+    ``check`` takes any of the evidence in ``diagnose.evidence`` by parameter name.  Where a piece of evidence that it
+    names is missing (None), the rule does not apply and is not asked; a parameter with a default may be missing.
     """
 
     code: ClassVar[str] = ""
@@ -41,13 +44,19 @@ class Rule:
     remedy: ClassVar[str] = ""
     is_remedy_safe: ClassVar[str] = ""
     sources: ClassVar[tuple[str, ...]] = ()
-    check: ClassVar[Callable[..., Answer]]
+    check: ClassVar[Callable[..., Answer | None]]
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The evidence without which the rule does not apply, by the names of ``diagnose.evidence``."""
+        parameters = inspect.signature(self.check).parameters.values()
+        return tuple(p.name for p in parameters if p.default is inspect.Parameter.empty)
 
     def ask(self, evidence: Mapping[str, Any]) -> Answer | None:
         """The rule's answer on this evidence; None: it does not apply."""
-        needed = inspect.signature(self.check).parameters
-        given = {name: evidence.get(name) for name in needed}
-        return None if any(value is None for value in given.values()) else self.check(**given)
+        if any(evidence.get(name) is None for name in self.needs):
+            return None
+        return self.check(**{name: evidence.get(name) for name in inspect.signature(self.check).parameters})
 
     def page(self) -> str:
         """The rule's page, in Markdown: the same headings for every rule."""
@@ -61,7 +70,8 @@ class Rule:
             ("Sources", "\n".join(f"- {source}" for source in self.sources)),
         )
         head = (
-            f"# {self.code} {self.title}\n\nCause: **{self.kind}**. Explains: {', '.join(map(str, self.findings))}.\n"
+            f"# {self.code} {self.title}\n\nCause: **{self.kind}**. Explains: {', '.join(map(str, self.findings))}. "
+            f"Needs: {', '.join(self.needs)}.\n"
         )
         return head + "".join(f"\n## {title}\n\n{_dedent(text)}\n" for title, text in sections)
 

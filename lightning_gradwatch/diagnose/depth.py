@@ -25,9 +25,9 @@ class DepthProduct(Rule):
     example = """
         nn.Sequential(*[m for _ in range(100) for m in (nn.Linear(64, 64), nn.Tanh())], nn.Linear(64, 10))"""
     remedy = """
-        Residual connections give the gradient a way around every block; normalisation rescales it in every layer;
-        fewer layers have fewer factors; layer-wise pretraining gives the shallow layers weights worth having before
-        the gradient reaches them."""
+        Residual connections give the gradient a way around every block; normalisation rescales it in every layer; fewer
+        layers have fewer factors; layer-wise pretraining gives the shallow layers weights worth having before the
+        gradient reaches them."""
     is_remedy_safe = """
         A residual connection around a block that keeps its shape adds no parameters and, with a zero-initialised scale,
         leaves the network's function unchanged at the start."""

@@ -6,9 +6,12 @@ import math
 import statistics
 from collections.abc import Sequence
 
-from lightning_gradwatch.diagnose.base import Answer, Rule
+from lightning_gradwatch.diagnose.base import NO, Answer, Rule
+from lightning_gradwatch.diagnose.decay import share_of_decay
 from lightning_gradwatch.diagnose.losses import Losses
-from lightning_gradwatch.records import Anatomy, CauseKind, Layer, Ledger, Quantity
+from lightning_gradwatch.diagnose.weights import now
+from lightning_gradwatch.records import Anatomy, CauseKind, Frame, Layer, Ledger, Quantity
+from lightning_gradwatch.records.history import History
 
 
 class WeightsTooSmall(Rule):
@@ -31,8 +34,8 @@ class WeightsTooSmall(Rule):
         layer = nn.Linear(64, 64)
         nn.init.normal_(layer.weight, std=0.01)  # Xavier would give 0.125"""
     remedy = """
-        `nn.init.kaiming_normal_(weight, nonlinearity="relu")` for ReLU and its kin,
-        `nn.init.xavier_normal_(weight)` for tanh and sigmoid, before training starts."""
+        `nn.init.kaiming_normal_(weight, nonlinearity="relu")` for ReLU and its kin, `nn.init.xavier_normal_(weight)`
+        for tanh and sigmoid, before training starts."""
     is_remedy_safe = """
         Safe before the first step. Later it throws away what the weights have learned."""
     sources = (
@@ -40,26 +43,27 @@ class WeightsTooSmall(Rule):
         "He, Zhang, Ren & Sun (2015), Delving deep into rectifiers, eq. 14",
     )
 
-    def check(self, losses: Losses, ledger: Ledger, anatomy: Anatomy) -> Answer:
-        """Whether the weights fell short of what good initialisation gives."""
-        if losses.weights <= 0:
-            return Answer(holds=False)
+    def check(self, *, losses: Losses, ledger: Ledger, anatomy: Anatomy, frame: Frame, history: History) -> Answer:
+        """Whether the weights fell short of what good initialisation gives, and began or were made so."""
+        own = losses.weights * (1 - share_of_decay(frame, history))
+        if own <= 0:
+            return NO
         used = {name for segment in ledger.body if segment.family == "linear" for name in segment.modules}
         hidden = {name for segment in ledger.body if segment.family == "opaque" for name in segment.modules}
         hidden |= {*ledger.below, *ledger.unplaced}
         used |= {layer.name for layer in anatomy.layers if layer.name in hidden and layer.family == "linear"}
         layers = [layer for layer in anatomy.layers if layer.name in used and layer.weight_std and layer.fan_in]
         scheme = "He" if losses.expected_gain > 0 else "Xavier"
-        std, good = _stds(layers, scheme)
+        std, good = _stds(layers, scheme, frame)
         return Answer(
             holds=True,
-            weight=losses.weights,
+            weight=own,
             sentence=_sentence(losses, scheme, std, good),
             evidence=tuple(_evidence(losses, scheme, std, good)),
         )
 
 
-def _stds(layers: Sequence[Layer], scheme: str) -> tuple[float | None, float | None]:
+def _stds(layers: Sequence[Layer], scheme: str, frame: Frame) -> tuple[float | None, float | None]:
     """Median standard deviation of the weights, and the one that the scheme would give the same layers."""
     if not layers:
         return None, None
@@ -69,7 +73,8 @@ def _stds(layers: Sequence[Layer], scheme: str) -> tuple[float | None, float | N
         else math.sqrt(2 / ((layer.fan_in or 1) + (layer.fan_out or 1)))
         for layer in layers
     ]
-    return statistics.median(layer.weight_std or 0.0 for layer in layers), statistics.median(good)
+    spreads = [now(frame, layer.name) or layer.weight_std or 0.0 for layer in layers]
+    return statistics.median(spreads), statistics.median(good)
 
 
 def _sentence(losses: Losses, scheme: str, std: float | None, good: float | None) -> str:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import functools
 import importlib
+import math
 import pkgutil
 from collections.abc import Sequence
-from typing import Any
 
 from lightning_gradwatch.diagnose.base import Answer, Rule
-from lightning_gradwatch.diagnose.hidden import inside
-from lightning_gradwatch.diagnose.losses import split
+from lightning_gradwatch.diagnose.evidence import gather
 from lightning_gradwatch.errors import WrongArgument
-from lightning_gradwatch.records import Anatomy, Cause, Finding, Frame, Ledger
+from lightning_gradwatch.records import Anatomy, Cause, Finding, Frame
 from lightning_gradwatch.records.history import History
 
 # A cause that explains less than this is not worth a line.
@@ -55,35 +54,13 @@ def explain(finding: Finding, frame: Frame, anatomy: Anatomy, history: History |
     """
     evidence = gather(finding, frame, anatomy, history or History())
     asked = [(one, one.ask(evidence)) for one in rules() if finding.kind in one.findings]
-    held = [(one, answer) for one, answer in asked if answer is not None and answer.holds]
+    held = [(one, told) for one, told in asked if told is not None and told.holds and math.isfinite(told.weight)]
     return _shares(held)
-
-
-def gather(finding: Finding, frame: Frame, anatomy: Anatomy, history: History) -> dict[str, Any]:
-    """The evidence that rules may ask for by name; None: there is none of this kind."""
-    ledger = _ledger(finding, frame)
-    layer = finding.layers[0] if finding.layers else None
-    return {
-        "finding": finding,
-        "frame": frame,
-        "anatomy": anatomy,
-        "history": history,
-        "ledger": ledger,
-        "losses": None
-        if ledger is None or layer is None
-        else split(ledger, layer, anatomy, inside(frame, ledger, layer, anatomy)),
-    }
-
-
-def _ledger(finding: Finding, frame: Frame) -> Ledger | None:
-    """The ledger that the finding is about: the one its id names, else the first."""
-    name = finding.id.partition(":")[2]
-    return next((led for led in frame.ledgers if led.name == name), next(iter(frame.ledgers), None))
 
 
 def _shares(held: Sequence[tuple[Rule, Answer]]) -> tuple[Cause, ...]:
     whole = sum(answer.weight for _, answer in held)
-    told = [(one, answer) for one, answer in held if whole and answer.weight / whole >= _LEAST]
+    told = [(one, answer) for one, answer in held if whole > 0 and answer.weight / whole >= _LEAST]
     whole = sum(answer.weight for _, answer in told)
     causes = [
         Cause(

@@ -6,6 +6,7 @@ import runpy
 import pytest
 
 from lightning_gradwatch import GradWatch
+from lightning_gradwatch.diagnose import rules
 from lightning_gradwatch.sinks import SCALARS
 from tests.conftest import ROOT
 
@@ -16,6 +17,12 @@ def test_generated_pages_are_what_the_code_says():
     written = runpy.run_path(str(ROOT / "docs" / "generate.py"))["pages"]()
     for path, text in written:
         assert path.read_text() == text, f"{path.name} is stale: run python docs/generate.py"
+
+
+def test_the_readme_lists_every_rule_with_what_it_explains():
+    table = (ROOT / "README.md").read_text().partition("<!-- rules -->")[2].partition("<!-- /rules -->")[0]
+    rows = re.findall(r"^\| \[(GW\d+)\]\(\S+\) \| (.+?) \| (\S+) \| (.+) \|$", table, re.M)
+    assert rows == [(r.code, r.title, str(r.kind), ", ".join(map(str, r.findings))) for r in rules()]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
