@@ -41,7 +41,9 @@ def main() -> None:
     for row in train(chosen, args.jobs):
         known[row["name"]] = row
         print(f"{row['name']:56s} {row.get('error') or summary(row)}", flush=True)
-        args.json.write_text(json.dumps(dict(sorted(known.items())), indent=None, separators=(",", ":")), encoding="utf-8")
+        args.json.write_text(
+            json.dumps(dict(sorted(known.items())), indent=None, separators=(",", ":")), encoding="utf-8"
+        )
     print(halves([known[one.name] for one in chosen if one.name in known]))
 
 
@@ -88,7 +90,10 @@ def work(name: str) -> dict[str, Any]:
             return run(one)
     except Exception as error:  # one fit that fails must not end the others
         trace = traceback.extract_tb(error.__traceback__)[-1]
-        return {**labelled(one), "error": f"{type(error).__name__}: {error} ({Path(trace.filename).name}:{trace.lineno})"}
+        return {
+            **labelled(one),
+            "error": f"{type(error).__name__}: {error} ({Path(trace.filename).name}:{trace.lineno})",
+        }
 
 
 @contextlib.contextmanager

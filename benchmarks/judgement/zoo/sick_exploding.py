@@ -38,7 +38,10 @@ class Spectral(nn.Module):
 
 
 def _skips(depth: int) -> nn.Module:
-    blocks = [Residual(nn.Sequential(nn.ReLU(), he(nn.Linear(64, 64)), nn.ReLU(), he(nn.Linear(64, 64)))) for _ in range(depth)]
+    blocks = [
+        Residual(nn.Sequential(nn.ReLU(), he(nn.Linear(64, 64)), nn.ReLU(), he(nn.Linear(64, 64))))
+        for _ in range(depth)
+    ]
     return nn.Sequential(*blocks, nn.Linear(64, 10))
 
 
@@ -165,7 +168,9 @@ FITS: tuple[Fit, ...] = (
         "Inputs of up to 16,000 under plain SGD: the first update is far too long.",
         ("exploding", "nonfinite", "dead_units"),
         ("data", "learning_rate"),
-        on_digits(lambda: xavier(mlp(2, nn.ReLU)), loader=functools.partial(raw_digits, factor=1000.0), optimizer=sgd(lr=0.01)),
+        on_digits(
+            lambda: xavier(mlp(2, nn.ReLU)), loader=functools.partial(raw_digits, factor=1000.0), optimizer=sgd(lr=0.01)
+        ),
         layers=("network",),
     ),
     sick(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from typing import Any
 
 import torch
@@ -92,7 +93,7 @@ def _middle() -> nn.Module:
 
 def _autoencoder(seed: int) -> Setup:
     widths = [64, 48, 40, 32, 24, 16, 8, 16, 24, 32, 40, 48, 64]
-    layers = [part for a, b in zip(widths, widths[1:], strict=False) for part in (nn.Linear(a, b), nn.Sigmoid())]
+    layers = [part for a, b in itertools.pairwise(widths) for part in (nn.Linear(a, b), nn.Sigmoid())]
     x, _ = table("digits")
     return Setup(module=Learner(nn.Sequential(*layers[:-1]), mse_loss), loader=batches((x, x), seed))
 
@@ -135,7 +136,9 @@ FITS: tuple[Fit, ...] = (
         "One branch begins with tiny weights and is starved; the other one learns the task.",
         VANISHING,
         ("initialization",),
-        on_digits(lambda: Branches(he(mlp(2, nn.ReLU)[:-1]), normal(mlp(10, nn.Tanh), 0.01)[:-1], 64), optimizer=sgd(lr=0.02)),
+        on_digits(
+            lambda: Branches(he(mlp(2, nn.ReLU)[:-1]), normal(mlp(10, nn.Tanh), 0.01)[:-1], 64), optimizer=sgd(lr=0.02)
+        ),
         layers=("network.other",),
     ),
     sick(
@@ -176,7 +179,7 @@ FITS: tuple[Fit, ...] = (
     sick(
         "mlp-heals-at-120",
         "mlp",
-        "Shrunken weights from the start; at step 120 they are drawn anew by He, and it learns: a finding that is resolved.",
+        "Shrunken weights; at step 120 they are drawn anew by He, and it learns: a finding that is resolved.",
         VANISHING,
         ("initialization",),
         on_digits(lambda: normal(mlp(10, nn.ReLU), 0.01), lambda: [At(120, _reset)]),
