@@ -85,9 +85,6 @@ def _gradients(module: Any, batch: Any) -> dict[str, Any]:
         "flow": {name: _log10(math.hypot(*norms)) for name, norms in flow.items() if not name.endswith("@input")},
         "time": {name.removesuffix("@input"): [*map(_log10, norms)] for name, norms in flow.items() if len(norms) > 1},
         "silent": [name for (name, _), grad in zip(parameters, own, strict=True) if grad is None or not grad.any()],
-        "gradient": {
-            name: _log10(float(g.norm())) for (name, _), g in zip(parameters, own, strict=True) if g is not None
-        },
         "finite": bool(torch.isfinite(loss)) and all(bool(torch.isfinite(g).all()) for g in own if g is not None),
     }
 

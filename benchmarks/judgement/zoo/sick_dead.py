@@ -123,6 +123,7 @@ FITS: tuple[Fit, ...] = (
         DEAD,
         ("loss", "learning_rate"),
         on_digits(Watched, loss=_sparse, optimizer=adam(lr=3e-3)),
+        onset=27,
     ),
     sick(
         "wine-raw-relu",

@@ -59,6 +59,10 @@ class Plain(nn.Module):
         return self.down(torch.relu(self.up(x)))
 
 
+def _post_norm() -> nn.Module:
+    return Tokens([nn.TransformerEncoderLayer(32, 4, 64, 0.0, batch_first=True) for _ in range(12)])
+
+
 class Supervised(nn.Module):
     """Layers below with a head of their own, and a deep stack with the main head."""
 
@@ -177,6 +181,28 @@ FITS: tuple[Fit, ...] = (
         steps=280,
     ),
     sick(
+        "mlp-late-shrink-320",
+        "mlp",
+        "A net of leaky units that has converged, when at step 320 its weights are multiplied by 0.05.",
+        VANISHING,
+        ("initialization",),
+        on_digits(lambda: he(mlp(8, nn.LeakyReLU)), lambda: [At(320, _shrink)], optimizer=sgd(lr=0.02)),
+        onset=320,
+        steps=460,
+        seeds=(0,),
+    ),
+    sick(
+        "transformer-post-norm-12-no-warm-up",
+        "transformer",
+        "Twelve blocks with their normalisation behind the sum, and a full learning rate from the first step on.",
+        ("vanishing", "exploding", "saturation", "dead_units"),
+        ("normalization", "learning_rate"),
+        on_digits(_post_norm, optimizer=adam(lr=0.02)),
+        steps=100,
+        seeds=(0,),
+        onset=2,
+    ),
+    sick(
         "mlp-heals-at-120",
         "mlp",
         "Shrunken weights; at step 120 they are drawn anew by He, and it learns: a finding that is resolved.",
@@ -228,6 +254,7 @@ FITS: tuple[Fit, ...] = (
             loader=functools.partial(digits, size=2),
             optimizer=sgd(lr=0.01),
         ),
+        onset=6,
     ),
     sick(
         "mlp-narrow-relu-24",
@@ -254,7 +281,7 @@ FITS: tuple[Fit, ...] = (
         ("vanishing", "stalled"),
         ("learning_rate", "initialization"),
         on_digits(lambda: he(mlp(8, nn.ReLU)), optimizer=sgd(lr=0.05, weight_decay=0.5)),
-        onset=60,
+        onset=36,
         steps=250,
     ),
 )
