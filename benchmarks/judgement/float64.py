@@ -6,28 +6,18 @@ Uses nothing of lightning_gradwatch: neither its ledger nor its statistics.
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
+from activity import activity
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 RECURRENT = (nn.RNN, nn.LSTM, nn.GRU)
 _MOST_BATCHES = 64  # of the pass over the training set: all of it for the data used here
-
-# Slope of an activation over its largest possible slope, from its output.
-_SLOPES = {
-    "sigmoid": lambda y: 4 * y * (1 - y),
-    "tanh": lambda y: 1 - y * y,
-    "hardtanh": lambda y: ((y > -1) & (y < 1)).double(),
-    "hardsigmoid": lambda y: ((y > 0) & (y < 1)).double(),
-    # Each weight of a softmax by the logistic rule; over a row they can sum up to 1 at most.
-    "_softmax": lambda y: 1 - y.amax(-1),
-}
-_RECTIFIERS = ("relu", "relu6", "threshold")
 
 
 def measured(module: Any, batch: Any, loader: Any = ()) -> dict[str, Any]:
@@ -43,7 +33,12 @@ def measured(module: Any, batch: Any, loader: Any = ()) -> dict[str, Any]:
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(0)
         gradients = _gradients(twin, batch)
-        return {**gradients, **_activity(copy.deepcopy(module).double(), [batch, *_some(loader)])}
+        return {
+            **gradients,
+            **activity(
+                copy.deepcopy(module).double(), [batch, *_some(loader)], lambda twin, one: loss_of(twin, as_double(one))
+            ),
+        }
 
 
 def as_double(batch: Any) -> Any:
@@ -74,7 +69,12 @@ def _gradients(module: Any, batch: Any) -> dict[str, Any]:
     parameters = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
     wanted = [tensor for _, tensor in (*outputs, *parameters)]
     if loss is None or not loss.requires_grad:
-        return {"loss": None if loss is None else loss.item(), "flow": {}, "time": {}, "silent": [n for n, _ in parameters]}
+        return {
+            "loss": None if loss is None else loss.item(),
+            "flow": {},
+            "time": {},
+            "silent": [n for n, _ in parameters],
+        }
     got = torch.autograd.grad(loss, wanted, allow_unused=True)
     flow: dict[str, list[float]] = {}
     for (name, tensor), grad in zip(outputs, got, strict=False):
@@ -85,7 +85,6 @@ def _gradients(module: Any, batch: Any) -> dict[str, Any]:
         "flow": {name: _log10(math.hypot(*norms)) for name, norms in flow.items() if not name.endswith("@input")},
         "time": {name.removesuffix("@input"): [*map(_log10, norms)] for name, norms in flow.items() if len(norms) > 1},
         "silent": [name for (name, _), grad in zip(parameters, own, strict=True) if grad is None or not grad.any()],
-        "gradient": {name: _log10(float(g.norm())) for (name, _), g in zip(parameters, own, strict=True) if g is not None},
         "finite": bool(torch.isfinite(loss)) and all(bool(torch.isfinite(g).all()) for g in own if g is not None),
     }
 
@@ -136,7 +135,7 @@ def _keep_input(name: str, taps: dict[str, list[torch.Tensor]]) -> Any:
             packed = args[0]
             data = packed.data if packed.data.requires_grad else packed.data.clone().requires_grad_()
             starts = [0, *packed.batch_sizes.cumsum(0).tolist()]
-            rows = [data[a:b].clone() for a, b in zip(starts, starts[1:], strict=False)]
+            rows = [data[a:b].clone() for a, b in itertools.pairwise(starts)]
             taps.setdefault(f"{name}@input", []).extend(rows)
             return (packed._replace(data=torch.cat(rows)), *args[1:])
         first = args[0].clone()
@@ -145,55 +144,6 @@ def _keep_input(name: str, taps: dict[str, list[torch.Tensor]]) -> Any:
         return (first.clone(), *args[1:])
 
     return hook
-
-
-class _Activity(TorchDispatchMode):
-    """Sees every activation function, module or not, and whose forward it ran in."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stack: list[str] = [""]
-        self.feeder = ""  # the last module with weights that was called: an activation acts on what it says
-        self.calls: dict[str, int] = {}  # in this forward pass
-        self.slopes: dict[str, list[float]] = {}
-        self.alive: dict[str, torch.Tensor] = {}
-
-    def enter(self, name: str, layer: Any) -> None:
-        """A module's forward begins."""
-        self.stack.append(name)
-        if any(True for _ in layer.parameters(recurse=False)):
-            self.feeder = name
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        name = func.__name__.split(".")[0].rstrip("_") if func.__name__ != "_softmax.default" else "_softmax"
-        if name in _RECTIFIERS or name in _SLOPES:
-            place = self.stack[-1]
-            self.calls[place] = number = self.calls.get(place, -1) + 1
-            number = number if name in _RECTIFIERS else 0
-            key = f"{place}|{self.feeder}|{name}|{number}"
-            if name in _SLOPES:
-                self.slopes.setdefault(key, []).append(float(_SLOPES[name](out.double()).mean()))
-            elif out.dim() > 1:
-                fired = (out > 0).transpose(0, 1).flatten(1).any(1) if out.dim() != 3 else (out > 0).flatten(0, 1).any(0)
-                self.alive[key] = fired | self.alive[key] if key in self.alive else fired
-        return out
-
-
-def _activity(module: Any, batches: list[Any]) -> dict[str, Any]:
-    mode = _Activity()
-    handles = []
-    for name, layer in module.named_modules():
-        handles.append(layer.register_forward_pre_hook(lambda m, a, name=name: mode.enter(name, m)))
-        handles.append(layer.register_forward_hook(lambda m, a, o: mode.stack.pop() and None, always_call=True))
-    with torch.no_grad(), mode:
-        for batch in batches:
-            mode.calls = {}
-            loss_of(module, as_double(batch))
-    for handle in handles:
-        handle.remove()
-    dead = {key: 1 - float(alive.double().mean()) for key, alive in mode.alive.items()}
-    return {"dead": dead, "slope": {key: sum(s) / len(s) for key, s in mode.slopes.items()}}
 
 
 def _some(loader: Any) -> Iterator[Any]:

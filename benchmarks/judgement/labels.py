@@ -1,7 +1,8 @@
 """Whether a label holds: judged by the float64 measurement and the outcome, never by our own rules.
 
-A measurement (``run_one.py`` makes it) is JSON data: the network at the "start", at the "onset" where that is later, and
-at the "end" (``float64.measured``), how far each parameter "moved" since the onset, and the "losses" of all steps.
+A measurement (``run_one.py`` makes it) is JSON data: the network at the "start", at the "onset" where that is later,
+and at the "end" (``float64.measured``), how far each parameter "moved" since the onset, the "score" at the end, and the
+"losses" of all steps.
 """
 
 from __future__ import annotations

@@ -70,8 +70,8 @@ def _label(one: Any) -> dict[str, Any]:
 def _told(found: tuple[Finding, ...]) -> str:
     lines = []
     for finding in found:
-        where = ", ".join(finding.layers[:4])
-        lines.append(f"    [{finding.severity}] {finding.kind} {finding.first_step}..{finding.last_step} in {where}: {finding.summary}")
+        where, when = ", ".join(finding.layers[:4]), f"{finding.first_step}..{finding.last_step}"
+        lines.append(f"    [{finding.severity}] {finding.kind} {when} in {where}: {finding.summary}")
         lines.append("        " + ", ".join(f"{q.name} {q.value:.3g} {q.unit}".rstrip() for q in finding.evidence))
         lines += [f"        {cause.share:4.0%} {cause.code} {cause.kind}: {cause.sentence}" for cause in finding.causes]
     return "\n".join(lines)
@@ -82,7 +82,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--half", choices=("develop", "judge", "both"), default="both")
     parser.add_argument("--only", metavar="GLOB", default="*", help="names of fits, with or without the seed")
     parser.add_argument("--json", metavar="FILE", type=Path, default=RESULTS, help="the stored results")
-    parser.add_argument("-v", "--verbose", action="store_true", help="what was found in each fit, why, by which numbers")
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="what was found in each fit, why, by which numbers"
+    )
     return parser.parse_args()
 
 

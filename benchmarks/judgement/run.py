@@ -1,6 +1,6 @@
 """Trains every labelled fit with the watch and its peers, and prints how well each judged.
 
-    python benchmarks/judgement/run.py [--half develop|judge|both] [--only GLOB] [--jobs 2] [--json FILE] [--page FILE]
+    python benchmarks/judgement/run.py [--half develop|judge|both] [--only GLOB] [--new] [--jobs 2] [--json FILE] [--page FILE]
 
 Results are merged into the JSON file by the names of the fits.  README.md explains the method.
 """
@@ -38,10 +38,12 @@ def main() -> None:
     known = json.loads(args.json.read_text()) if args.json.exists() else {}
     here = {one.name for one in cases()}
     known = {name: row for name, row in known.items() if name in here}
-    for row in train(chosen, args.jobs):
+    for row in train([one for one in chosen if not (args.new and one.name in known)], args.jobs):
         known[row["name"]] = row
         print(f"{row['name']:56s} {row.get('error') or summary(row)}", flush=True)
-        args.json.write_text(json.dumps(dict(sorted(known.items())), indent=None, separators=(",", ":")), encoding="utf-8")
+        args.json.write_text(
+            json.dumps(dict(sorted(known.items())), indent=None, separators=(",", ":")), encoding="utf-8"
+        )
     print(halves([known[one.name] for one in chosen if one.name in known]))
 
 
@@ -88,7 +90,10 @@ def work(name: str) -> dict[str, Any]:
             return run(one)
     except Exception as error:  # one fit that fails must not end the others
         trace = traceback.extract_tb(error.__traceback__)[-1]
-        return {**labelled(one), "error": f"{type(error).__name__}: {error} ({Path(trace.filename).name}:{trace.lineno})"}
+        return {
+            **labelled(one),
+            "error": f"{type(error).__name__}: {error} ({Path(trace.filename).name}:{trace.lineno})",
+        }
 
 
 @contextlib.contextmanager
@@ -108,6 +113,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--half", choices=("develop", "judge", "both"), default="both")
     parser.add_argument("--only", metavar="GLOB", default="*", help="names of fits, with or without the seed")
+    parser.add_argument("--new", action="store_true", help="only fits that have no result yet")
     parser.add_argument("--jobs", type=int, default=2, help="worker processes (default: 2)")
     parser.add_argument("--json", metavar="FILE", type=Path, default=RESULTS, help="results, read and written")
     parser.add_argument("--page", metavar="FILE", type=Path, help="only write the docs page from the results")

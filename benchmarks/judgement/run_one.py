@@ -1,6 +1,6 @@
 """Trains one labelled fit with the watch at its defaults and all peers, and measures it beside.
 
-    python benchmarks/judgement/run_one.py mlp-sigmoid-20-default-s0
+python benchmarks/judgement/run_one.py mlp-sigmoid-20-default-s0
 """
 
 from __future__ import annotations
@@ -174,7 +174,10 @@ def _score(module: Any, loader: Any) -> float | None:
 
 
 def _of_peer(peer: Any) -> dict[str, Any]:
-    return {"alarms": [[int(step), str(word)] for step, word in peer.alarms][:50], "cause": getattr(peer, "cause", None)}
+    return {
+        "alarms": [[int(step), str(word)] for step, word in peer.alarms][:50],
+        "cause": getattr(peer, "cause", None),
+    }
 
 
 def _plain(value: Any) -> Any:

@@ -65,7 +65,9 @@ def _score_peer(name: str, rows: Sequence[Row]) -> dict[str, Any]:
         "recall": share(rang["sick"], by_health["sick"]),
         "false alarms": share(rang["healthy"], by_health["healthy"]),
         "mild that rang": share(rang["mild"], by_health["mild"]),
-        "right first cause": share([row for row in causes if row["peers"][name]["cause"] in row["causes"]], rang["sick"]),
+        "right first cause": share(
+            [row for row in causes if row["peers"][name]["cause"] in row["causes"]], rang["sick"]
+        ),
         "delay, median": statistics.median(delays) if delays else None,
         "in time": share([d for d in delays if d <= SOON], delays),
     }
@@ -86,7 +88,7 @@ def right_place(row: Row) -> bool:
 
 
 def sick_places(row: Row) -> list[str]:
-    """The places of the kind that the lead is of, all places where that kind is wrong; []: it has no place of its own."""
+    """The places of the lead's kind, or all where that kind is wrong; []: it has no place of its own."""
     kind = alarms(row)[0]["kind"]
     return row["places"].get(kind, [place for places in row["places"].values() for place in places])
 
@@ -104,6 +106,11 @@ def first_cause(row: Row) -> str:
 def delay(row: Row) -> int:
     """Steps from the onset to the first alarm; 0 for one that came before."""
     return max(0, min(finding["rang"] for finding in alarms(row)) - row["onset"])
+
+
+def not_early(row: Row) -> bool:
+    """Whether nothing rang before the onset."""
+    return min(finding["rang"] for finding in alarms(row)) >= row["onset"]
 
 
 def precision_by_kind(rows: Iterable[Row]) -> dict[str, tuple[int, int]]:
@@ -150,7 +157,7 @@ def _mistakes(row: Row) -> Iterable[tuple[str, str]]:
         ("wrong first cause", right_cause, first_cause(row), row["causes"]),
         ("wrong place", right_place, (rung[0]["layers"] or ["nowhere"])[0], sick_places(row)[:3]),
         ("late", lambda row: delay(row) <= SOON, f"{delay(row)} steps", [SOON]),
-        ("before its onset", lambda row: min(f["rang"] for f in rung) >= row["onset"], f"{rung[0]['rang']}", [row["onset"]]),
+        ("before its onset", not_early, f"{rung[0]['rang']}", [row["onset"]]),
     ]
     for sort, right, said, wanted in checks:
         if not right(row):

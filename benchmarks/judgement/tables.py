@@ -31,7 +31,10 @@ def confusion(ours: Mapping[str, Any]) -> str:
 
 def mistakes(ours: Mapping[str, Any]) -> str:
     """Every mistake, named."""
-    parts = [f"{sort} ({len(names)}):\n\n" + "\n".join(f"- {name}" for name in names) for sort, names in ours["mistakes"].items()]
+    parts = [
+        f"{sort} ({len(names)}):\n\n" + "\n".join(f"- {name}" for name in names)
+        for sort, names in ours["mistakes"].items()
+    ]
     return "\n\n".join(parts) or "No mistakes."
 
 
@@ -57,4 +60,6 @@ def _steps(value: float | None) -> str:
 
 def _rows(lines: Sequence[Sequence[str]]) -> str:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join("| " + " | ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)) + " |" for line in lines)
+    return "\n".join(
+        "| " + " | ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)) + " |" for line in lines
+    )

@@ -6,7 +6,7 @@ from fit import Fit
 
 from lightning_gradwatch.records import Kind, Severity
 
-ONE = dict(family="mlp", why="A test.", build=lambda seed: None, health="healthy")
+ONE = {"family": "mlp", "why": "A test.", "build": lambda seed: None, "health": "healthy"}
 FITS = list({one.fit.name: one.fit for one in gather.cases()}.values())
 KINDS = {*map(str, Kind)}
 CAUSES = {
@@ -16,7 +16,10 @@ CAUSES = {
 
 
 def test_the_half_hangs_on_the_name_alone():
-    assert [Fit(name=name, **ONE).half for name in ("mlp-sigmoid-20-default", "mlp-tanh-20-tiny")] == ["develop", "judge"]
+    assert [Fit(name=name, **ONE).half for name in ("mlp-sigmoid-20-default", "mlp-tanh-20-tiny")] == [
+        "develop",
+        "judge",
+    ]
     assert Fit(name="a", **ONE, seeds=(3,)).half == Fit(name="a", **ONE, steps=9).half
 
 

@@ -10,7 +10,7 @@ from float64 import measured
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-ONE = dict(name="one", family="mlp", why="A test.", build=lambda seed: None)
+ONE = {"name": "one", "family": "mlp", "why": "A test.", "build": lambda seed: None}
 SICK = Fit(**ONE, health="sick", kinds=("vanishing",), causes=("activation",))
 HEALTHY = Fit(**ONE, health="healthy")
 
@@ -51,7 +51,12 @@ def fitted(network, steps=40, rate=0.1):
         losses.append(loss.item())
     pairs = zip(before.named_parameters(), module.parameters(), strict=True)
     moved = {name: ((new - old).norm() / old.norm()).item() for (name, old), new in pairs}
-    return {"start": measured(before, data, [data]), "end": measured(module, data, [data]), "moved": moved, "losses": losses}
+    return {
+        "start": measured(before, data, [data]),
+        "end": measured(module, data, [data]),
+        "moved": moved,
+        "losses": losses,
+    }
 
 
 def test_a_sick_fit_is_confirmed_and_its_places_are_the_deep_layers():
@@ -116,7 +121,9 @@ def test_dead_units_and_flat_slopes_are_seen_in_functions_too():
         network = Functional()
     found = measured(Classifier(network), batch())
     assert found["dead"] == {"network|network.below|relu|0": pytest.approx(4 / 6)}
-    assert found["slope"]["network|network.below|sigmoid|0"] > 0.5  # of the dead ones: they stand where a sigmoid is steepest
+    assert (
+        found["slope"]["network|network.below|sigmoid|0"] > 0.5
+    )  # of the dead ones: they stand where a sigmoid is steepest
 
 
 def test_what_gets_nothing_is_silent_and_what_breaks_is_not_finite():

@@ -5,10 +5,16 @@ import scoring
 
 
 def alarm(kind="vanishing", rang=2, layers=("net.0",), cause="activation"):
-    return {"kind": kind, "severity": "warning", "rang": rang, "layers": list(layers), "causes": [[cause, "GW101", 1.0]]}
+    return {
+        "kind": kind,
+        "severity": "warning",
+        "rang": rang,
+        "layers": list(layers),
+        "causes": [[cause, "GW101", 1.0]],
+    }
 
 
-def row(name="one", health="sick", found=(), onset=0, peers=None, confirmed=True):
+def row(name="one", health="sick", found=(), *, onset=0, peers=None, confirmed=True):
     return {
         "name": name,
         "health": health,

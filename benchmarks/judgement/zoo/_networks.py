@@ -36,29 +36,35 @@ class Learner(lightning.LightningModule):
         super().__init__()
         self.network, self.loss, self.choose, self.scheduler = network, loss, choose, scheduler
         self.make = optimizer or adam(lr=1e-3)
+        self.last_loss: float | None = None  # of the last batch, as is the accuracy: peers read them
+        self.last_accuracy: float | None = None
 
     def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
         *inputs, target = batch
-        return self.loss(self.network(*inputs), target)
+        answer = self.network(*inputs)
+        loss = self.loss(answer, target)
+        self.last_loss, self.last_accuracy = float(loss.detach()), _right(answer, target)
+        return loss
 
     def right(self, batch: Any) -> float | None:
         """Share of right answers where they are classes."""
         *inputs, target = batch
+        dtype = next(self.network.parameters()).dtype
         with torch.no_grad():
-            answer = self.network(*(x.to(self.network_dtype) if x.is_floating_point() else x for x in inputs))
-        if not isinstance(answer, torch.Tensor) or target.is_floating_point() or answer.shape[-1] == 1:
-            return None
-        return float((answer.argmax(-1) == target).float().mean())
-
-    @property
-    def network_dtype(self) -> torch.dtype:
-        return next(self.network.parameters()).dtype
+            answer = self.network(*(x.to(dtype) if x.is_floating_point() else x for x in inputs))
+        return _right(answer, target)
 
     def configure_optimizers(self) -> Any:
         optimizer = self.make(list(self.choose(self.network)))
         if self.scheduler is None:
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.scheduler(optimizer), "interval": "step"}}
+
+
+def _right(answer: Any, target: torch.Tensor) -> float | None:
+    if not isinstance(answer, torch.Tensor) or target.is_floating_point() or answer.shape[-1] == 1:
+        return None
+    return float((answer.detach().argmax(-1) == target).float().mean())
 
 
 class Functional(nn.Module):
@@ -134,6 +140,7 @@ def mlp(
     width: int = 64,
     features: int = 64,
     classes: int = 10,
+    *,
     between: Callable[[int], nn.Module] | None = None,
 ) -> nn.Sequential:
     """``depth`` hidden layers, each followed by ``between(width)`` where given and the activation, and a head."""

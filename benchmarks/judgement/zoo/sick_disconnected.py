@@ -96,14 +96,21 @@ def _signs(x: torch.Tensor) -> torch.Tensor:
 
 
 def _fit(name: str, why: str, network: Any, layers: tuple[str, ...], **more: Any) -> Fit:
-    build = on_digits(network, more.pop("callbacks", tuple), optimizer=more.pop("optimizer", adam(lr=1e-3)), **more.pop("learner", {}))
+    build = on_digits(
+        network, more.pop("callbacks", tuple), optimizer=more.pop("optimizer", adam(lr=1e-3)), **more.pop("learner", {})
+    )
     kinds, causes = more.pop("kinds", CUT), more.pop("causes", CUT)
     return sick(name, "disconnected", why, kinds, causes, build, layers=layers, **{"steps": 120, **more})
 
 
 BELOW = ("network.below",)
 FITS: tuple[Fit, ...] = (
-    _fit("detach-in-the-middle", "A detach between the halves: the lower one never learns.", lambda: Halves(torch.Tensor.detach), BELOW),
+    _fit(
+        "detach-in-the-middle",
+        "A detach between the halves: the lower one never learns.",
+        lambda: Halves(torch.Tensor.detach),
+        BELOW,
+    ),
     _fit("no-grad-lower-half", "The lower half runs under no_grad.", lambda: Unwatched(torch.relu), BELOW),
     _fit("data-in-the-middle", "What is handed on is .data.", lambda: Halves(lambda x: x.data), BELOW, seeds=(0,)),
     _fit("numpy-in-the-middle", "What is handed on has been through NumPy.", lambda: Halves(_through_numpy), BELOW),
@@ -116,7 +123,12 @@ FITS: tuple[Fit, ...] = (
         causes=("disconnected", "activation"),
     ),
     _fit("encoder-forgotten", "A whole encoder is registered and never used.", Spare, ("network.encoder",)),
-    _fit("branch-detached", "One of two branches is handed on as .data; the other learns the task.", OneBranch, ("network.other",)),
+    _fit(
+        "branch-detached",
+        "One of two branches is handed on as .data; the other learns the task.",
+        OneBranch,
+        ("network.other",),
+    ),
     _fit(
         "optimizer-of-the-head-alone",
         "The optimizer was given the head's parameters; the rest gets gradients and no update.",

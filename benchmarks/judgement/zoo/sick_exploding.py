@@ -38,7 +38,10 @@ class Spectral(nn.Module):
 
 
 def _skips(depth: int) -> nn.Module:
-    blocks = [Residual(nn.Sequential(nn.ReLU(), he(nn.Linear(64, 64)), nn.ReLU(), he(nn.Linear(64, 64)))) for _ in range(depth)]
+    blocks = [
+        Residual(nn.Sequential(nn.ReLU(), he(nn.Linear(64, 64)), nn.ReLU(), he(nn.Linear(64, 64))))
+        for _ in range(depth)
+    ]
     return nn.Sequential(*blocks, nn.Linear(64, 10))
 
 
@@ -122,7 +125,7 @@ FITS: tuple[Fit, ...] = (
         "A linear net whose rate is a little above what its curvature allows: the loss grows a little every step.",
         EXPLODING,
         RATE,
-        _diabetes(sgd(lr=0.55), lambda: nn.Linear(10, 1)),
+        _diabetes(sgd(lr=0.265), lambda: nn.Linear(10, 1)),
         steps=200,
         layers=("network",),
     ),
@@ -151,10 +154,10 @@ FITS: tuple[Fit, ...] = (
     sick(
         "mlp-outlier-batch-at-120",
         "data",
-        "The batch of step 120 is a million times too large, and plain SGD destroys the weights on it.",
+        "The batch of step 120 is a million times too large and of the wrong sign, and plain SGD destroys the weights on it.",
         ("exploding", "dead_units", "nonfinite"),
         ("data",),
-        on_digits(lambda: he(mlp(4, nn.ReLU)), _outlier(1e6, 120), optimizer=sgd(lr=0.05)),
+        on_digits(lambda: he(mlp(4, nn.ReLU)), _outlier(-1e6, 120), optimizer=sgd(lr=0.05)),
         onset=120,
         steps=220,
         layers=("network",),
@@ -165,7 +168,9 @@ FITS: tuple[Fit, ...] = (
         "Inputs of up to 16,000 under plain SGD: the first update is far too long.",
         ("exploding", "nonfinite", "dead_units"),
         ("data", "learning_rate"),
-        on_digits(lambda: xavier(mlp(2, nn.ReLU)), loader=functools.partial(raw_digits, factor=1000.0), optimizer=sgd(lr=0.01)),
+        on_digits(
+            lambda: xavier(mlp(2, nn.ReLU)), loader=functools.partial(raw_digits, factor=1000.0), optimizer=sgd(lr=0.01)
+        ),
         layers=("network",),
     ),
     sick(

@@ -75,7 +75,11 @@ def _shares(x: torch.Tensor) -> torch.Tensor:
 
 def _angle(x: torch.Tensor) -> torch.Tensor:
     unit = nn.functional.normalize(x, dim=1)
-    return x + torch.acos((unit * unit.flip(0)).sum(1, keepdim=True).clamp(-1, 1)) + torch.acos((unit * unit).sum(1, keepdim=True).clamp(max=1))
+    return (
+        x
+        + torch.acos((unit * unit.flip(0)).sum(1, keepdim=True).clamp(-1, 1))
+        + torch.acos((unit * unit).sum(1, keepdim=True).clamp(max=1))
+    )
 
 
 def _inverse(x: torch.Tensor) -> torch.Tensor:
@@ -106,10 +110,16 @@ def _inside(name: str, why: str, function: Any, **more: Any) -> Fit:
 
 
 FITS: tuple[Fit, ...] = (
-    _inside("distance-to-itself", "The distance of a vector to itself: the square root of zero has an infinite slope.", _distances),
+    _inside(
+        "distance-to-itself",
+        "The distance of a vector to itself: the square root of zero has an infinite slope.",
+        _distances,
+    ),
     _inside("spread-of-equal-values", "A standard deviation by hand, of values that are always equal.", _spread),
     _inside("share-of-nothing", "Parts of a sum that is zero: 0 / 0.", _shares),
-    _inside("arccosine-at-one", "The angle between a vector and itself: the slope of the arccosine is infinite.", _angle),
+    _inside(
+        "arccosine-at-one", "The angle between a vector and itself: the slope of the arccosine is infinite.", _angle
+    ),
     _inside("one-over-smallest", "The inverse of a smallest value that is zero.", _inverse),
     sick(
         "entropy-by-hand",

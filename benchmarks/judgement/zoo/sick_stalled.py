@@ -30,7 +30,12 @@ def _fit(name: str, why: str, causes: tuple[str, ...], **more: Any) -> Fit:
 FITS: tuple[Fit, ...] = (
     _fit("sgd-rate-1e-9", "A learning rate of 1e-9.", RATE, learner={"optimizer": sgd(lr=1e-9)}),
     _fit("adam-rate-1e-9", "Adam with a rate of 1e-9.", RATE, learner={"optimizer": adam(lr=1e-9)}),
-    _fit("adam-epsilon-1e4", "Adam's epsilon of 1e4 swallows every gradient.", RATE, learner={"optimizer": adam(lr=1e-3, eps=1e4)}),
+    _fit(
+        "adam-epsilon-1e4",
+        "Adam's epsilon of 1e4 swallows every gradient.",
+        RATE,
+        learner={"optimizer": adam(lr=1e-3, eps=1e4)},
+    ),
     _fit(
         "sgd-loss-times-1e-12",
         "The loss is multiplied by 1e-12, and plain SGD cannot make up for it.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from typing import Any
 
 import torch
@@ -58,6 +59,10 @@ class Plain(nn.Module):
         return self.down(torch.relu(self.up(x)))
 
 
+def _post_norm() -> nn.Module:
+    return Tokens([nn.TransformerEncoderLayer(32, 4, 64, 0.0, batch_first=True) for _ in range(12)])
+
+
 class Supervised(nn.Module):
     """Layers below with a head of their own, and a deep stack with the main head."""
 
@@ -92,7 +97,7 @@ def _middle() -> nn.Module:
 
 def _autoencoder(seed: int) -> Setup:
     widths = [64, 48, 40, 32, 24, 16, 8, 16, 24, 32, 40, 48, 64]
-    layers = [part for a, b in zip(widths, widths[1:], strict=False) for part in (nn.Linear(a, b), nn.Sigmoid())]
+    layers = [part for a, b in itertools.pairwise(widths) for part in (nn.Linear(a, b), nn.Sigmoid())]
     x, _ = table("digits")
     return Setup(module=Learner(nn.Sequential(*layers[:-1]), mse_loss), loader=batches((x, x), seed))
 
@@ -135,7 +140,9 @@ FITS: tuple[Fit, ...] = (
         "One branch begins with tiny weights and is starved; the other one learns the task.",
         VANISHING,
         ("initialization",),
-        on_digits(lambda: Branches(he(mlp(2, nn.ReLU)[:-1]), normal(mlp(10, nn.Tanh), 0.01)[:-1], 64), optimizer=sgd(lr=0.02)),
+        on_digits(
+            lambda: Branches(he(mlp(2, nn.ReLU)[:-1]), normal(mlp(10, nn.Tanh), 0.01)[:-1], 64), optimizer=sgd(lr=0.02)
+        ),
         layers=("network.other",),
     ),
     sick(
@@ -174,9 +181,31 @@ FITS: tuple[Fit, ...] = (
         steps=280,
     ),
     sick(
+        "mlp-late-shrink-320",
+        "mlp",
+        "A net of leaky units that has converged, when at step 320 its weights are multiplied by 0.05.",
+        VANISHING,
+        ("initialization",),
+        on_digits(lambda: he(mlp(8, nn.LeakyReLU)), lambda: [At(320, _shrink)], optimizer=sgd(lr=0.02)),
+        onset=320,
+        steps=460,
+        seeds=(0,),
+    ),
+    sick(
+        "transformer-post-norm-12-no-warm-up",
+        "transformer",
+        "Twelve blocks with their normalisation behind the sum, and a full learning rate from the first step on.",
+        ("vanishing", "exploding", "saturation", "dead_units"),
+        ("normalization", "learning_rate"),
+        on_digits(_post_norm, optimizer=adam(lr=0.02)),
+        steps=100,
+        seeds=(0,),
+        onset=2,
+    ),
+    sick(
         "mlp-heals-at-120",
         "mlp",
-        "Shrunken weights from the start; at step 120 they are drawn anew by He, and it learns: a finding that is resolved.",
+        "Shrunken weights; at step 120 they are drawn anew by He, and it learns: a finding that is resolved.",
         VANISHING,
         ("initialization",),
         on_digits(lambda: normal(mlp(10, nn.ReLU), 0.01), lambda: [At(120, _reset)]),
@@ -225,6 +254,7 @@ FITS: tuple[Fit, ...] = (
             loader=functools.partial(digits, size=2),
             optimizer=sgd(lr=0.01),
         ),
+        onset=6,
     ),
     sick(
         "mlp-narrow-relu-24",
@@ -251,7 +281,7 @@ FITS: tuple[Fit, ...] = (
         ("vanishing", "stalled"),
         ("learning_rate", "initialization"),
         on_digits(lambda: he(mlp(8, nn.ReLU)), optimizer=sgd(lr=0.05, weight_decay=0.5)),
-        onset=60,
+        onset=36,
         steps=250,
     ),
 )
