@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from functools import partial
 
 import torch
@@ -51,8 +53,9 @@ class Average(Callback):
 class Kept(Callback):
     """Holds the folder of a checkpoint as long as the fit."""
 
-    def __init__(self, folder: tempfile.TemporaryDirectory) -> None:
-        self.folder = folder
+    def __init__(self) -> None:
+        self.folder = tempfile.mkdtemp()
+        weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
 
 
 def trained(seed: int, steps: int, **options) -> tuple[Task, data.Table, Trainer]:
@@ -70,11 +73,11 @@ def trained(seed: int, steps: int, **options) -> tuple[Task, data.Table, Trainer
 def resumed(seed: int, *, steps: int, **options) -> Setup:
     """The same fit, from the checkpoint of what it was after ``steps``."""
     _, table, trainer = trained(seed, steps, **options)
-    folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-    trainer.save_checkpoint(f"{folder.name}/last.ckpt")
+    kept = Kept()
+    trainer.save_checkpoint(f"{kept.folder}/last.ckpt")
     torch.manual_seed(seed)
     fresh = Task(network(), table, **options)
-    return Setup(fresh, table.loader(64, seed), callbacks=[Kept(folder)], ckpt_path=f"{folder.name}/last.ckpt")
+    return Setup(fresh, table.loader(64, seed), callbacks=[kept], ckpt_path=f"{kept.folder}/last.ckpt")
 
 
 def converged(seed: int, *, steps: int, rate: float) -> Setup:
