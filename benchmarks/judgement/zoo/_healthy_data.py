@@ -30,11 +30,6 @@ class Table:
         """The same table with its targets changed."""
         return replace(self, y=change(self.y), held_y=change(self.held_y))
 
-    def to(self, dtype: torch.dtype) -> Table:
-        """The same table in another floating dtype; whole-number targets stay."""
-        table = self.on(lambda x: x.to(dtype))
-        return table.targets(lambda y: y.to(dtype)) if self.y.is_floating_point() else table
-
     def loader(self, batch: int, seed: int) -> DataLoader:
         """Shuffled batches, the same ones for the same seed."""
         order = torch.Generator().manual_seed(seed)

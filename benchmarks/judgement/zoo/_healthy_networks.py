@@ -127,7 +127,7 @@ class Tokens(nn.Module):
     """Tokens and their places, a body, a norm and a head on the mean or on every place."""
 
     def __init__(
-        self, tokens: nn.Module, length: int, width: int, body: nn.Module, outputs: int, every: bool = False
+        self, tokens: nn.Module, length: int, width: int, body: nn.Module, outputs: int, *, every: bool = False
     ) -> None:
         super().__init__()
         self.tokens = tokens

@@ -82,7 +82,9 @@ class Task(LightningModule):
         was = self.training
         self.eval()
         x, y = self.held_out
-        found = self.rate_by(self(x), y)
+        kind = next(self.parameters()).dtype
+        out = self(x.to(kind) if x.is_floating_point() else x)
+        found = self.rate_by(out.float() if isinstance(out, Tensor) else out, y)
         self.train(was)
         return found
 

@@ -181,8 +181,8 @@ FITS = (
         "lstm-32-pairs-open-gates",
         "rnn",
         "Forget gates are saturated open, which carries 32 steps.",
-        recipe(Decided, pairs, optimizer=adam(0.01)),
-        steps=150,
+        recipe(Decided, pairs, optimizer=adam(0.02)),
+        steps=250,
     ),
     healthy(
         "lstm-2-bidirectional",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from functools import partial
 
 import torch
@@ -51,8 +53,9 @@ class Average(Callback):
 class Kept(Callback):
     """Holds the folder of a checkpoint as long as the fit."""
 
-    def __init__(self, folder: tempfile.TemporaryDirectory) -> None:
-        self.folder = folder
+    def __init__(self) -> None:
+        self.folder = tempfile.mkdtemp()
+        weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
 
 
 def trained(seed: int, steps: int, **options) -> tuple[Task, data.Table, Trainer]:
@@ -69,12 +72,12 @@ def trained(seed: int, steps: int, **options) -> tuple[Task, data.Table, Trainer
 
 def resumed(seed: int, *, steps: int, **options) -> Setup:
     """The same fit, from the checkpoint of what it was after ``steps``."""
-    module, table, trainer = trained(seed, steps, **options)
-    folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-    trainer.save_checkpoint(f"{folder.name}/last.ckpt")
+    _, table, trainer = trained(seed, steps, **options)
+    kept = Kept()
+    trainer.save_checkpoint(f"{kept.folder}/last.ckpt")
     torch.manual_seed(seed)
     fresh = Task(network(), table, **options)
-    return Setup(fresh, table.loader(64, seed), callbacks=[Kept(folder)], ckpt_path=f"{folder.name}/last.ckpt")
+    return Setup(fresh, table.loader(64, seed), callbacks=[kept], ckpt_path=f"{kept.folder}/last.ckpt")
 
 
 def converged(seed: int, *, steps: int, rate: float) -> Setup:
@@ -142,16 +145,16 @@ FITS = (
     healthy(
         "rate-tiny-with-progress",
         "training",
-        "A rate of 2e-5: slow, and it gets on.",
-        fit(optimizer=adam(2e-5), batch=16),
+        "A rate of 6e-5: slow, and it gets on.",
+        fit(optimizer=adam(6e-5), batch=16),
         steps=500,
     ),
-    healthy("sgd-plain", "training", "No momentum.", fit(optimizer=sgd(0.2, 0.0)), steps=200),
+    healthy("sgd-plain", "training", "No momentum.", fit(optimizer=sgd(0.05, 0.0)), steps=200),
     healthy(
         "sgd-large-but-stable",
         "training",
         "A rate near the edge: noisy, and stable.",
-        fit(optimizer=sgd(0.1), batch=16),
+        fit(optimizer=sgd(0.05), batch=16),
         steps=200,
         seeds=(0, 1),
     ),
@@ -201,10 +204,10 @@ FITS = (
     ),
     healthy("weight-averaging-ema", "training", "An average beside the fit.", fit(callbacks=lambda: [Average()])),
     healthy(
-        "converged-1200-steps",
+        "converged-704-steps",
         "training",
         "Everything is learned: all gradients are small.",
-        partial(converged, steps=1200, rate=1e-4),
+        partial(converged, steps=704, rate=1e-4),
         steps=150,
         seeds=(0, 1),
     ),
@@ -213,15 +216,15 @@ FITS = (
         "resumed-while-learning",
         "training",
         "Resumed from a checkpoint, mid-way.",
-        partial(resumed, steps=60),
+        partial(resumed, steps=66),
         steps=200,
     ),
     healthy(
         "resumed-converged",
         "training",
         "Resumed when all is learned.",
-        partial(resumed, steps=900),
-        steps=1050,
+        partial(resumed, steps=704),
+        steps=850,
         seeds=(0, 1),
     ),
 )
