@@ -10,11 +10,16 @@ from lightning_gradwatch import _lightning
 from lightning_gradwatch.anatomy import flat_slices, gathered_names, parameter_names
 from lightning_gradwatch.callbacks import notes
 from lightning_gradwatch.callbacks.host import Host
+from lightning_gradwatch.callbacks.lookout import Lookout
 from lightning_gradwatch.callbacks.skips import Skips
+from lightning_gradwatch.callbacks.wakefulness import Wakefulness
 from lightning_gradwatch.measure.parameters import owned_by
 from lightning_gradwatch.measure.ranks import Ranks, Trouble
 from lightning_gradwatch.measure.schedule import Schedule
+from lightning_gradwatch.measure.silence import Silence
 from lightning_gradwatch.measure.step import MOST_LEDGERS, Reading, StepMeter
+from lightning_gradwatch.measure.traits import traits_of
+from lightning_gradwatch.measure.vigil import EVERY
 from lightning_gradwatch.records import Frame
 from lightning_gradwatch.remedies.rate_scale import RateScale
 
@@ -42,14 +47,26 @@ class LiveFit:
 
     Args:
         host: who trains.
+        schedule: which steps are measured.
+        wakefulness: which are measured beside them.
         sampled: the last step that was measured, of a fit that is resumed.
         skipped: how many steps the AMP scaler had skipped by then.
         owed: whether the last chosen batch made no step, so that the next one is measured instead.
         scale: what the learning rates are multiplied by.
+        silence: what is remembered of units from one measured step to the next.
     """
 
     def __init__(
-        self, host: Host, sampled: int = -1, skipped: int = 0, owed: bool = False, scale: RateScale | None = None
+        self,
+        host: Host,
+        schedule: Schedule,
+        wakefulness: Wakefulness,
+        *,
+        sampled: int = -1,
+        skipped: int = 0,
+        owed: bool = False,
+        scale: RateScale | None = None,
+        silence: Silence | None = None,
     ) -> None:
         self.host = host
         self.sampled = self._earlier = sampled  # the last step that was chosen to be measured, and the one before
@@ -57,22 +74,34 @@ class LiveFit:
         self.skips = Skips(host, skipped)
         self.remarks: list[str] = []  # what a user should know about how the last frame was measured
         self.owed = owed
+        self._schedule, self._waking = schedule, wakefulness.waking
+        self._woken = False  # whether the last chosen step was not planned
+        self._is_mute = Trouble.MUTE in self.ranks.troubles
+        alone = self.ranks.size == 1 and not self._is_mute
+        self.lookout = Lookout(host, wakefulness, is_on=alone and schedule.every_n_steps > EVERY)
         self._scale = scale or RateScale()
+        self._silence = Silence() if silence is None else silence
         self._meter: StepMeter | None = None
         self._handles: list[Any] = []
 
     # --- when -----------------------------------------------------------------------------------------------------
 
-    def chooses(self, schedule: Schedule) -> bool:
+    def chooses(self) -> bool:
         """Whether the batch that starts now is measured; the same on all ranks, also where a watch has failed.
 
-        A scheduled step, or one that may turn out to be the last.
+        A scheduled step, one that may turn out to be the last, or one that something woke the watch for.
         """
         self.host.begins_batch()
         step = self.host.step
         chosen = step != self.sampled and self.host.completes_window
-        if not chosen or not (self.owed or schedule.due(step) or self._may_be_last(step, schedule)):
+        if not chosen:
             return False
+        planned = self.owed or self._schedule.due(step) or self._may_be_last(step)
+        if not planned and not self._waking.due(step):
+            return False
+        self._woken = not planned
+        if self._woken:
+            self._waking.spend()
         self._earlier, self.sampled = self.sampled, step
         self.ranks.expect()
         return True
@@ -80,10 +109,20 @@ class LiveFit:
     def retract(self) -> None:
         """The batch that was chosen last never became a step."""
         self.sampled = self._earlier
+        if self._woken:
+            self._waking.refund()
 
-    def _may_be_last(self, step: int, schedule: Schedule) -> bool:
+    def attend(self, suspicious: bool) -> None:
+        """Stay awake while a symptom is neither a finding nor gone; all ranks alike, also where a watch has failed.
+
+        Ranks that cannot talk to each other could not agree on it.
+        """
+        if not self._is_mute:
+            self._waking.attend(self.sampled, self.agree(suspicious))
+
+    def _may_be_last(self, step: int) -> bool:
         """Early stopping ends a fit after a validation or an epoch, unannounced."""
-        late = step - self.sampled >= schedule.every_n_steps // 2
+        late = step - self.sampled >= self._schedule.every_n_steps // 2
         return self.host.may_end_here or (late and self.host.checks_here)
 
     def settle(self) -> None:
@@ -95,7 +134,7 @@ class LiveFit:
     def begin(self, listener: Listener) -> None:
         """Measure the batch that starts now."""
         # Names afresh: parameters come and go during a fit (unfreezing, lazy modules, swaps).
-        self._meter = StepMeter(parameter_names(self.host.model), self.ranks)
+        self._meter = StepMeter(parameter_names(self.host.model), self.ranks, self._silence)
         self._flat = flat_slices(self.host.engine, self.ranks.size)
         self._global_step = self.host.global_step
         optimizers = self.host.optimizers
@@ -124,15 +163,18 @@ class LiveFit:
         if self._meter is None:
             return
         self._meter.backward_ends()
+        optimizers = self.host.optimizers
+        self._meter.strays.look(optimizers, self._meter.names, self.host.engine is not self.host.model)
         if self.host.by_hand or self.host.has_scaler:
             scale = self.host.loss_scale  # waits for the device: once
-            for index, optimizer in enumerate(self.host.optimizers):
+            for index, optimizer in enumerate(optimizers):
                 owned = owned_by(optimizer, index, self._meter.names, self.ranks.size, self._flat)
                 self._meter.optimizer(index).arrives(owned, scale)
 
     def optimizer_begins(self, optimizer: Any) -> None:
         """This optimizer is about to use its gradients."""
         raw = _lightning.unwrapped(optimizer)
+        self.lookout.optimizer_begins(raw)
         self.skips.begins(raw)
         meter = self._meter
         if meter is None:
@@ -141,7 +183,10 @@ class LiveFit:
         if index < len(self._rates):  # a warm-up may have been written since the batch began
             self._rates[index] = self._scale.rates_of(raw)
         meter.optimizer(index).begins(
-            lambda: owned_by(raw, index, meter.names, self.ranks.size, self._flat), scale, meter.backwards
+            lambda: owned_by(raw, index, meter.names, self.ranks.size, self._flat),
+            scale,
+            meter.backwards,
+            traits_of(raw),
         )
 
     def optimizer_made(self, optimizer: Any) -> None:
@@ -161,7 +206,9 @@ class LiveFit:
         skipped = self.skips.settle()
         reading = meter.finish()
         if not reading.stepped:
+            self._silence.forget()
             return None
+        self._silence.commit()
         loss_scale = self.host.loss_scale
         self.remarks = self._remarks(reading, meter.backwards, loss_scale)
         if reading.is_kept_elsewhere:
@@ -184,6 +231,9 @@ class LiveFit:
             micro_batches=micro_batches,
             accumulation=accumulation,
             ledgers=reading.ledgers,
+            operations=reading.operations,
+            times=reading.times,
+            unowned=reading.unowned,
             parameters=reading.parameters,
             optimizers=reading.optimizers,
         )
@@ -221,6 +271,8 @@ class LiveFit:
         """Forget the step at hand and take all hooks away."""
         meter, self._meter = self._meter, None
         self._stop_listening()
+        self._silence.forget()
+        self.lookout.drop()
         if meter is not None:
             meter.backward_ends()
 
@@ -228,6 +280,7 @@ class LiveFit:
         """The fit is over."""
         self.drop()
         self.skips.close()
+        self.lookout.carry()
 
 
 def _call(hear: Any, optimizer: Any, args: Any, kwargs: Any) -> None:

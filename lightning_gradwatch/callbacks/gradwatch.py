@@ -24,10 +24,13 @@ class GradWatch(Readable, *_Bases):
     """Says when gradients vanish in any Lightning fit, in which layers, why, and what to do about it.
 
     Measures the gradient ledger on some steps (every one of the first 10, then ever more rarely until every
-    ``every_n_steps``), changes nothing about the training, and never is the reason that a fit dies.
+    ``every_n_steps``), and on the steps after something has happened in between: a gradient or the loss has left its
+    own baseline, or a measured step shows a symptom that has to be confirmed.  Changes nothing about the training, and
+    never is the reason that a fit dies.
 
     Args:
-        every_n_steps: distance of the measured steps once the dense start is over; 1 measures every step.
+        every_n_steps: distance of the measured steps once the dense start is over and while nothing happens; 1
+            measures every step.
         on_vanishing: what to do when a vanishing gradient is found: ``"warn"`` says so, ``"ignore"`` only records it,
             ``"stop"`` ends the fit, ``"decay_lr"`` multiplies all learning rates by ``decay_factor``.  Decay steadies a
             fit; it does not repair a dead path, and the report says so.

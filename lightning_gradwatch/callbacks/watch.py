@@ -20,12 +20,14 @@ from lightning_gradwatch.callbacks.host import Host
 from lightning_gradwatch.callbacks.monitored import Monitored
 from lightning_gradwatch.callbacks.settings import Settings
 from lightning_gradwatch.callbacks.telling import Teller
+from lightning_gradwatch.callbacks.wakeful import Wakeful
+from lightning_gradwatch.measure.silence import Silence
 from lightning_gradwatch.records import Event, Finding, Frame, Kind
 from lightning_gradwatch.remedies.rate_scale import RateScale
 from lightning_gradwatch.report.report import Report
 
 
-class Watch:
+class Watch(Wakeful):
     """One watch over one fit after another.
 
     Args:
@@ -38,6 +40,7 @@ class Watch:
 
     def reset(self) -> None:
         """Begin with an empty casebook."""
+        super().reset()
         self.is_off = False
         self.actor = Actor(self.settings.policy, RateScale(floor=self.settings.min_lr))
         self._new_casebook()
@@ -47,6 +50,7 @@ class Watch:
         self._moved = False  # whether that batch was measured and moved weights
         self._wanted: Finding | None = None  # what this rank would act on now
         self._skipped = 0  # steps that the AMP scaler skipped before this fit was resumed
+        self.silence = Silence()  # which units have been dead for how long
         self._owed = False  # whether it was resumed between a chosen batch and the step that it is measured on
 
     def _new_casebook(self) -> None:
@@ -80,7 +84,16 @@ class Watch:
 
     @sheltered
     def _join(self, host: Host) -> None:
-        self.live = LiveFit(host, self.casebook.last_step, self._skipped, self._owed, self.actor.rates)
+        self.live = LiveFit(
+            host,
+            self.settings.schedule,
+            self.wakefulness,
+            sampled=self.casebook.last_step,
+            skipped=self._skipped,
+            owed=self._owed,
+            scale=self.actor.rates,
+            silence=self.silence,
+        )
 
     @guarded
     def _open(self, host: Host, loggers: Callable[[], Sequence[Any]], here: bool) -> None:
@@ -95,6 +108,7 @@ class Watch:
         self._choose()
         if self._chosen:
             self._measure()
+        self._look_out()
 
     @sheltered
     def _choose(self) -> None:
@@ -102,7 +116,7 @@ class Watch:
         if self.live is not None:
             if cut_short:  # the batch before: its step is still to come
                 self.live.retract()
-            self._chosen = self.live.chooses(self.settings.schedule)
+            self._chosen = self.live.chooses()
 
     @sheltered
     def _treat(self) -> None:
@@ -120,18 +134,14 @@ class Watch:
             self.live.begin(self)
 
     def backward_begins(self, loss: Any) -> None:
-        """Open the ledger; last call to measure a fit's last step, where it has just been asked to stop."""
+        """Open the ledger.
+
+        Last call to measure this step: a fit's last one, where it has just been asked to stop, or one whose loss has
+        just become infinite or NaN.
+        """
+        self._hear(loss)
         self._choose_late()
         self._open_ledger(loss)
-
-    @sheltered
-    def _choose_late(self) -> None:
-        live = self.live
-        if live is None or self._chosen or live.host.by_hand or not live.host.should_stop:
-            return
-        if live.host.may_end_here and live.chooses(self.settings.schedule):
-            self._chosen = True
-            self._measure()
 
     @guarded
     def _open_ledger(self, loss: Any) -> None:
@@ -166,14 +176,16 @@ class Watch:
 
     def batch_ends(self, batch: int) -> None:
         """Close the frame, judge it, tell, act."""
+        self._tell_looks()
         if self.live is None or not self._chosen:
             return
-        self._chosen = self._moved = False
+        self._chosen = self._moved = self._suspicious = False
         self._settle()
         try:
             self._judge(batch)
         finally:
             self._meet()
+        self._attend()
         self._publish(self.casebook.frames[-1:])
         if self.settings.policy.acts:
             self._wanted = None  # a watch that is off wants nothing, and goes along with the others
@@ -207,6 +219,7 @@ class Watch:
         frame = None if self.live is None else self.live.finish(batch, self.actor.rates.factor)
         if frame is not None and self.live is not None:
             self._moved, changes = frame.moved, self.casebook.take(frame)
+            self._suspicious = self.casebook.judge.suspects
             self.teller.frame(frame, changes, self.actor.follow_up(self.casebook), self.live.remarks)
 
     @guarded
@@ -265,11 +278,12 @@ class Watch:
             "rate_scale": self.actor.rates.factor,
             "skipped_steps": self._skipped if live is None else live.skips.count,
             "owed": self._owed if live is None else live.owed,
+            "silence": self.silence.state(),
         }
 
     @sheltered
     def _remember(self, state: dict[str, Any]) -> None:
-        state.update(keeping.pack({**self.casebook.state(), **self._training()}))
+        state.update(keeping.pack({**self.casebook.state(), **self._training(), **self._carry()}))
 
     def restore(self, state_dict: dict[str, Any]) -> None:
         """Go on where the checkpoint was written; a state that cannot be read is said once and ignored."""
@@ -288,12 +302,14 @@ class Watch:
         # What concerns the training comes first: it is kept also where the rest cannot be read.
         self.actor.rates.set(float(state["rate_scale"]))
         self._skipped, self._owed = int(state.get("skipped_steps", 0)), bool(state.get("owed", False))
+        self.silence.restore(state.get("silence", {}))
         if "judge" in state:
             self.casebook.restore(state)
         else:
             self.teller.note(notes.NO_CASEBOOK)
         if self.live is not None:  # rolled back while it runs
             self.live.sampled, self.live.owed = self.casebook.last_step, self._owed
+        self._wake_again(state)
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the running fit: copies and pickles hold no trainer, tensor or open file."""

@@ -86,14 +86,17 @@ class ExplodingOverTime:
         rise = now.norm - base
         if not math.isfinite(rise):
             return
-        worse = _is_worse(now, before)
+        worse = rise >= SUBSIDED and _is_worse(now, before)
+        if not worse:
+            yield Symptom(id="exploding", kind=Kind.EXPLODING, present=False, lingers=False)
+            return
         bold = max((r.update or 0.0 for r in frame.parameters if r.fan > 1), default=0.0)
         falls = _falls(moments, base)
         yield Symptom(
             id="exploding",
             kind=Kind.EXPLODING,
-            present=rise >= SPIKE and worse and (bold >= BOLD or not falls),
-            lingers=rise >= SUBSIDED and worse,
+            present=rise >= SPIKE and (bold >= BOLD or not falls),
+            lingers=True,
             severity=Severity.WARNING if not falls or bold >= BOLD else Severity.INFO,
             summary=f"the gradient is 10^{rise:.1f} times what it was, and the loss has risen to {now.loss:.3g}",
             layers=_largest(frame),

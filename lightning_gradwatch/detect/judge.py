@@ -74,6 +74,7 @@ class Judge:
         self._panel = detectors() if panel is None else tuple(panel)
         self._records: dict[str, _Record] = {}
         self._history = History()
+        self.suspects = False  # whether the last frame showed a symptom that has begun to count and is no finding yet
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -96,6 +97,8 @@ class Judge:
         changes = [self._weigh(symptom, frame, patience[symptom.id]) for symptom in kept]
         for root, followers in consequences.items():
             changes += self._fold(self._records[root], followers, frame)
+        weighed = [self._records[symptom.id] for symptom in kept]
+        self.suspects = any(record.streak > 0 and not record.is_open for record in weighed)
         # What follows from a finding was noted in it after its change was.
         return [Change(c.what, self._records[c.finding.id].finding or c.finding) for c in changes if c is not None]
 

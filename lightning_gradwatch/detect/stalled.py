@@ -33,11 +33,14 @@ class Stalled:
             return
         update = statistics.median(updates)
         stands = history.stands and not _has_arrived(history)
+        if not stands:
+            yield Symptom(id="stalled", kind=Kind.STALLED, present=False, lingers=False)
+            return
         yield Symptom(
             id="stalled",
             kind=Kind.STALLED,
-            present=update < ENTER and stands,
-            lingers=update < LEAVE and stands,
+            present=update < ENTER,
+            lingers=update < LEAVE,
             severity=Severity.WARNING,
             summary=f"weights change by {update:.1e} of themselves a step, and the loss stands",
             layers=_stillest(frame),

@@ -14,8 +14,11 @@ from lightning_gradwatch.anatomy.sharding import local
 # Mean slopes need no more elements than this (they are then within about half a percent); a larger activation is read
 # with a stride.
 _ENOUGH = 1 << 15
+# To say that a unit is dead takes more: a unit that lives on one sample in a hundred is no rare thing.
+_MANY = 1 << 18
+_DEAD = 1e-3  # of the largest slope
 # With a smaller batch, "zero for the whole batch" happens by chance to living units.
-_BATCH = 8
+BATCH = 8
 
 
 def saved(node: Any, attribute: str) -> Tensor | None:
@@ -50,7 +53,7 @@ def slope_ratio(name: str, node: Any) -> Tensor | None:
     value = saved(node, attribute)
     if value is None or value.numel() == 0 or value.is_complex():
         return None
-    return slope(_thinned(value), node).mean(dtype=torch.float32) / largest
+    return slope(thinned(value), node).mean(dtype=torch.float32) / largest
 
 
 def dead_share(name: str, node: Any) -> Tensor | None:
@@ -61,12 +64,49 @@ def dead_share(name: str, node: Any) -> Tensor | None:
     if name != "Relu":
         return None
     value = saved(node, "result")
-    if value is None or value.dim() < 2 or value.shape[0] < _BATCH or value.numel() == 0:
+    if value is None or value.dim() < 2 or value.shape[0] < BATCH or value.numel() == 0:
         return None
     return (value.amax(0) == 0).float().mean()
 
 
-def _thinned(value: Tensor) -> Tensor:
+def dead_units(name: str, node: Any, channels: bool) -> tuple[Tensor, int] | None:
+    """For each unit whether its slope was below a thousandth of the largest for every value; None where unknown.
+
+    Args:
+        name: the operation's name.
+        node: its autograd node, before the backward pass frees it.
+        channels: a unit is a channel, dimension 1; else the last dimension counts the units.
+
+    Returns:
+        A mask, and how many values there were of each unit.
+    """
+    entry = _SLOPES.get(name)
+    value = None if entry is None else saved(node, entry[0])
+    if entry is None or value is None or value.dim() < 2 or value.numel() == 0 or value.is_complex():
+        return None
+    _, slope, largest = entry
+    by_unit = value.flatten(2) if channels and value.dim() > 2 else value.reshape(-1, value.shape[-1])
+    few = _few_rows(by_unit)
+    if name == "Relu":  # what passes is what is above 0: no need to look at each value's slope
+        best = few.amax(0) if few.dim() == 2 else few.amax((0, 2))
+        return best <= 0, value.numel() // by_unit.shape[1]
+    open_ = slope(few.float(), node)
+    best = open_.amax(0) if few.dim() == 2 else open_.amax((0, 2))
+    return best < _DEAD * largest, value.numel() // by_unit.shape[1]
+
+
+def _few_rows(values: Tensor) -> Tensor:
+    """At most about ``_MANY`` of the values of (rows, units) or (samples, units, positions), as many for every unit."""
+    over = math.ceil(values.numel() / _MANY)
+    if over == 1:
+        return values
+    if values.dim() == 2:
+        return values[:: min(over, max(1, len(values) // BATCH))]
+    return values[:, :, :: min(over, values.shape[2])]
+
+
+def thinned(value: Tensor) -> Tensor:
+    """At most about ``_ENOUGH`` of its elements, evenly spread, in float32."""
     stride = math.ceil(value.numel() / _ENOUGH)
     return (value.flatten()[::stride] if stride > 1 else value).float()
 
@@ -90,6 +130,19 @@ def _inside(x: Tensor, node: Any) -> Tensor:
     return ((x > float(low)) & (x < float(high))).float()
 
 
+def _celu(x: Tensor, node: Any) -> Tensor:
+    return (x.clamp(max=0) / float(getattr(node, "_saved_alpha", 1.0))).exp()
+
+
+def _mish(x: Tensor, node: Any) -> Tensor:
+    t = torch.tanh(torch.nn.functional.softplus(x))
+    return (t + x * torch.sigmoid(x) * (1 - t * t)).abs()
+
+
+def _hardswish(x: Tensor, node: Any) -> Tensor:
+    return torch.where(x < -3, 0.0, torch.where(x > 3, 1.0, (2 * x + 3).abs() / 6))
+
+
 def _leaky(x: Tensor, node: Any) -> Tensor:
     return torch.where(x > 0, 1.0, float(getattr(node, "_saved_negative_slope", 0.01)))
 
@@ -101,6 +154,10 @@ _SLOPES: dict[str, tuple[str, Callable[[Tensor, Any], Tensor], float]] = {
     "Relu": ("result", lambda y, _: (y > 0).float(), 1.0),
     "Hardtanh": ("self", _inside, 1.0),
     "LeakyRelu": ("self", _leaky, 1.0),
+    "Threshold": ("self", lambda x, node: (x > float(getattr(node, "_saved_threshold", 0.0))).float(), 1.0),
+    "Celu": ("self", _celu, 1.0),
+    "Mish": ("self", _mish, 1.0885),
+    "Hardswish": ("self", _hardswish, 1.5),
     "Elu": ("self", _elu, 1.0),
     "Gelu": ("self", _gelu, 1.129),
     "Silu": ("self", _silu, 1.0999),

@@ -29,6 +29,11 @@ class Graph:
     edges: dict[Node, tuple[Node, ...]]  # towards the leaves; an input that is used twice stands twice
 
     @cached_property
+    def operations(self) -> dict[Node, str]:
+        """The name of each node's operation."""
+        return {node: operation(node.name()) for node in self.order}
+
+    @cached_property
     def parents(self) -> dict[Node, list[Node]]:
         """The reversed edges, towards the loss."""
         parents: dict[Node, list[Node]] = {node: [] for node in self.order}

@@ -19,6 +19,7 @@ from lightning_gradwatch.anatomy.sharding import activation_copies, is_partial, 
 from lightning_gradwatch.measure import activations
 from lightning_gradwatch.measure.formats import dtype_name, formats_in
 from lightning_gradwatch.measure.graph import Graph, Node, Use, deepest, trunk, uses, walk
+from lightning_gradwatch.measure.inputs import given
 from lightning_gradwatch.measure.norms import joint_l2
 from lightning_gradwatch.measure.opaque import Hidden, look_inside
 from lightning_gradwatch.measure.operations import operation
@@ -49,6 +50,7 @@ class OpenLedger:
         self._cuts, self._ranks = cuts, ranks
         self._slopes = [_mean(activations.slope_ratio, piece) for piece in cuts]
         self._dead = [_mean(activations.dead_share, piece) for piece in cuts]
+        self._given = [given(end)]
         nodes = [piece.first for piece in cuts] + [end]
         self._entries: list[tuple[str, int]] = [("", 0)] * len(nodes)  # number format and elements of what enters
         self._norms: list[Tensor | None] = [None] * len(nodes)
@@ -83,7 +85,7 @@ class OpenLedger:
 
     def pending(self) -> list[Tensor]:
         """The 0-d tensors still on their device; ``finish`` wants their values in this order."""
-        readings = [*self._norms, *self._slopes, *self._dead]
+        readings = [*self._norms, *self._slopes, *self._dead, *self._given]
         return [reading for reading in readings if reading is not None]
 
     def shares(self) -> list[Share]:
@@ -97,11 +99,12 @@ class OpenLedger:
                 if norm is not None
             ),
             *(Share(reading) for reading in (*self._slopes, *self._dead) if reading is not None),
+            *(Share(reading, roots=1) for reading in self._given if reading is not None),
         ]
 
     def structure(self) -> object:
         """What ranks must have in common for their numbers to be of one ledger."""
-        read = [[reading is None for reading in part] for part in (self._norms, self._slopes, self._dead)]
+        read = [[reading is None for reading in part] for part in (self._norms, self._slopes, self._dead, self._given)]
         return self.name, self.target, self._kinds, [(piece.label, piece.modules) for piece in self._cuts], read
 
     def _size(self, index: int) -> int:
@@ -119,6 +122,7 @@ class OpenLedger:
         logs = [_log10(next(queue)) - math.log10(self._scale) for _ in self._norms]
         slopes = [None if s is None else next(queue) for s in self._slopes]
         dead = [None if d is None else next(queue) for d in self._dead]
+        [given_rms] = [None if g is None else next(queue) for g in self._given]
         count = max(1, len(self._cuts))
         segments = tuple(
             Segment(
@@ -148,11 +152,12 @@ class OpenLedger:
             closed=self._kinds,
             below=self._below,
             unplaced=self._unplaced,
+            given=given_rms,
         )
 
 
 def open_ledger(
-    root: Node,
+    root: Node | Graph,
     names: Mapping[int, str],
     name: str = "loss",
     target: str | None = None,
@@ -164,7 +169,7 @@ def open_ledger(
     """Start a ledger on the graph of one loss; None where no named parameter is reachable.
 
     Args:
-        root: ``grad_fn`` of the loss.
+        root: ``grad_fn`` of the loss, or the graph below it that ``walk`` gave.
         names: ``id(parameter)`` -> its name, of the parameters that may be the target.
         name: the ledger's name.
         target: the parameter to end at; default: the one whose layer is farthest from the loss.
@@ -181,7 +186,7 @@ def open_ledger(
         >>> ledger.finish([float(reading) for reading in ledger.pending()]).decades
         0.0
     """
-    graph = walk(root)
+    graph = root if isinstance(root, Graph) else walk(root)
     hidden = look_inside(graph, names)
     found = deepest(graph, [use for use in _uses(graph, names, hidden) if target in (None, use.parameter)])
     if found is None:

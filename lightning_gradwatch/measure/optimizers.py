@@ -21,6 +21,7 @@ from lightning_gradwatch.measure.formats import dtype_name
 from lightning_gradwatch.measure.norms import l2
 from lightning_gradwatch.measure.parameters import STATISTICS, Owned, gradient_statistics
 from lightning_gradwatch.measure.ranks import Share
+from lightning_gradwatch.measure.traits import Traits
 from lightning_gradwatch.measure.updates import is_comparable, movement, ratio, remember
 from lightning_gradwatch.records import OptimizerReading, ParameterReading
 from lightning_gradwatch.records.names import common_module
@@ -88,6 +89,7 @@ class OptimizerMeter:
         self.index = index
         self.owned: Sequence[Owned] = ()
         self.begun, self.made = 0, 0  # how many of its steps began on this measured step, and were made
+        self.traits = Traits()
         self._moment: tuple[int, int] | None = None
         self._arrived: Table | None = None
         self._seen: list[Callable[[], Tensor | None]] = []  # the gradients that arrived: weakly, they are the user's
@@ -102,13 +104,16 @@ class OptimizerMeter:
             self._arrived = Table(owned, scale)
             self._seen = [_nothing if g is None else weakref.ref(g) for g in _gradients(owned)]
 
-    def begins(self, owned: Callable[[], Sequence[Owned]], scale: float, backwards: int) -> None:
+    def begins(
+        self, owned: Callable[[], Sequence[Owned]], scale: float, backwards: int, traits: Traits | None = None
+    ) -> None:
         """The optimizer has its gradient; of several steps, or runs of a closure, the first one counts.
 
         Args:
             owned: gives its parameters.
             scale: what their gradients are multiplied by.
             backwards: how many backwards there were so far: hosts may tell of the same step twice.
+            traits: what it is.
         """
         if self._moment == (backwards, self.made):
             return
@@ -116,7 +121,7 @@ class OptimizerMeter:
         self.begun += 1
         if self.begun > 1:
             return
-        self.owned = owned()
+        self.owned, self.traits = owned(), traits or self.traits
         now = _gradients(self.owned)
         if len(self._seen) != len(now) or not all(seen() is here for seen, here in zip(self._seen, now, strict=True)):
             self._arrived = None  # other tensors stand there now: what arrived is not what is used
@@ -141,9 +146,17 @@ class OptimizerMeter:
         moves = {place: movement(self.owned[place].parameter, before) for place, before in self._before.items()}
         return [
             *(share for table in tables for share in table.shares()),
-            *(Share(move, 2, (self.owned[place].copies,) * 2) for place, move in moves.items()),
+            *(self._moved(place, move) for place, move in moves.items()),
             *(Share(norm, 1, (self.owned[place].copies,)) for place, norm in self._used.items()),
         ]
+
+    def _moved(self, place: int, move: Tensor) -> Share:
+        """With how many elements were followed, which is known here of a parameter that is here as a whole."""
+        copies = self.owned[place].copies
+        if not copies:
+            return Share(move, 2)
+        count = torch.full_like(move[:1], self._before[place].numel())
+        return Share(torch.cat([move, count]), 2, (copies,) * 3)
 
     def structure(self) -> object:
         """What ranks must have in common for their numbers to be of the same parameters."""
@@ -159,7 +172,7 @@ class OptimizerMeter:
         """The records."""
         arrived = {} if self._arrived is None else self._arrived.rows(values)
         given = {} if self._given is None else self._given.rows(values)
-        updates = {place: ratio(*next(values)) for place in self._before}
+        moves = {place: next(values) for place in self._before}
         used = math.hypot(*(next(values)[0] for _ in self._used)) if self._used else None
         rows = _true(arrived, given)
         reading = OptimizerReading(
@@ -168,9 +181,20 @@ class OptimizerMeter:
             norm=None if self._hidden else _norm(rows),
             used=used,
             stepped=self.made > 0,
+            kind=self.traits.kind,
+            eps=self.traits.eps,
+            decay=self.traits.decay,
         )
         told = [(i, own) for i, own in enumerate(self.owned) if i not in self._hidden]
-        return reading, [_reading(own, rows.get(i), updates.get(i)) for i, own in told]
+        return reading, [_reading(own, rows.get(i), *self._change(i, moves)) for i, own in told]
+
+    def _change(self, place: int, moves: Mapping[int, list[float]]) -> tuple[float | None, float | None]:
+        """The update of one parameter, and the root mean square of its weights before."""
+        if place not in moves:
+            return None, None
+        moved, old, *count = moves[place]
+        count = count[0] if count else self._before[place].numel()
+        return ratio(moved, old), old / math.sqrt(count) if count else 0.0
 
 
 def _gradients(owned: Sequence[Owned]) -> list[Tensor | None]:
@@ -199,7 +223,7 @@ def _true(arrived: dict[int, Row], given: dict[int, Row]) -> dict[int, Row]:
     return arrived if after <= before * _GREW else given
 
 
-def _reading(own: Owned, row: Row | None, update: float | None) -> ParameterReading:
+def _reading(own: Owned, row: Row | None, update: float | None, weight: float | None) -> ParameterReading:
     size, dtype = own.size, dtype_name(own.parameter.dtype)
     fan = max(1, own.parameter.shape[1:].numel()) if own.parameter.dim() > 1 else 1
     if row is None:
@@ -225,5 +249,6 @@ def _reading(own: Owned, row: Row | None, update: float | None) -> ParameterRead
         zeros=1 - row.nonzero / size if size else 0.0,
         nonfinite=int(row.nonfinite),
         update=update,
+        weight=weight,
         dtype=dtype,
     )

@@ -31,7 +31,7 @@ class Trouble(Enum):
 # Room in the buffer for so many numbers a parameter tensor, and for so many beside (a loop unrolled over a thousand
 # time steps has a long ledger): 64 KiB.
 _EACH, _LEAST = 32, 8192
-_SECTIONS = 3
+_SECTIONS = 4
 _MARKS = 4  # a section: (hash, its square) twice
 _HEAD = 1 + _MARKS * _SECTIONS
 _HASH = 1 << 20  # small enough that the sum of its squares over thousands of ranks is exact in float64
@@ -161,7 +161,7 @@ class Ranks:
         The one moment of a step that waits for devices and for other ranks.
 
         Args:
-            sections: at most three; those whose structure may differ between ranks stand last.
+            sections: at most ``_SECTIONS``; those whose structure may differ between ranks stand last.
         """
         if self.size == 1:
             values = iter(to_host([share.tensor for section in sections for share in section.shares]))

@@ -12,7 +12,8 @@ class Schedule:
     """Which steps are measured.
 
     Every step below ``dense``; then the steps 2^(k/2) rounded (11, 16, 23, 32, 45 ...) until they are
-    ``every_n_steps`` apart; then the multiples of ``every_n_steps``.
+    ``every_n_steps`` apart; then the multiples of ``every_n_steps``.  What happens in between wakes the watch
+    (``waking.py``).
 
     Raises:
         WrongArgument: a number is not a whole one, or too small.

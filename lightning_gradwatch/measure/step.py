@@ -12,10 +12,15 @@ from typing import Any
 
 from torch import Tensor
 
+from lightning_gradwatch.measure.graph import walk
+from lightning_gradwatch.measure.inner import Operations
 from lightning_gradwatch.measure.ledger import OpenLedger, open_ledger
 from lightning_gradwatch.measure.optimizers import OptimizerMeter
 from lightning_gradwatch.measure.ranks import Ranks, Section, Share
-from lightning_gradwatch.records import Ledger, OptimizerReading, ParameterReading
+from lightning_gradwatch.measure.silence import Silence
+from lightning_gradwatch.measure.strays import Strays
+from lightning_gradwatch.measure.times import Profile, open_profiles
+from lightning_gradwatch.records import Ledger, OperationReading, OptimizerReading, ParameterReading, TimeProfile
 
 # Truncated backpropagation or an inner loop may run hundreds of backwards in one step; the first ones tell.
 MOST_LEDGERS = 8
@@ -30,6 +35,9 @@ class Reading:
     optimizers: tuple[OptimizerReading, ...] = ()
     parameters: tuple[ParameterReading, ...] = ()
     stepped: bool = False  # whether any optimizer was about to step
+    operations: tuple[OperationReading, ...] = ()
+    times: tuple[TimeProfile, ...] = ()
+    unowned: tuple[str, ...] = ()  # parameters with a gradient that no optimizer has
     hidden: tuple[str, ...] = ()  # parameters whose gradients are left out, as no rank holds them
 
     @property
@@ -49,14 +57,17 @@ class StepMeter:
     Args:
         names: ``id(parameter)`` -> its name.
         ranks: with whom the numbers are shared.
+        silence: what is remembered of units from one measured step to the next.
     """
 
-    def __init__(self, names: Mapping[int, str], ranks: Ranks | None = None) -> None:
+    def __init__(self, names: Mapping[int, str], ranks: Ranks | None = None, silence: Silence | None = None) -> None:
         self.names, self.ranks = names, Ranks() if ranks is None else ranks
         self.backwards = 0  # all of them, a closure's repetitions included
         self._loss: Tensor | None = None
         self._ledgers: list[OpenLedger] = []
+        self._times: list[Profile] = []
         self._optimizers: dict[int, OptimizerMeter] = {}
+        self.strays, self.operations = Strays(), Operations(silence)
 
     def backward_begins(self, root: Any, loss: Tensor, scale: float, *, again: bool = True) -> None:
         """Open a ledger on this loss's graph.
@@ -76,15 +87,20 @@ class StepMeter:
         self._loss = loss if self._loss is None else self._loss + loss
         if self.backwards > MOST_LEDGERS:
             return
-        size, losses = self.ranks.size, self.ranks.losses
-        ledger = open_ledger(root, self.names, name, scale=scale, group=size // losses, ranks=size)
+        size = self.ranks.size
+        group = size // self.ranks.losses
+        graph = walk(root)
+        self.strays.reaches(graph, self.names)
+        self.operations.read(graph, self.names)
+        ledger = open_ledger(graph, self.names, name, scale=scale, group=group, ranks=size)
         if ledger is not None:
             self._ledgers.append(ledger)
+        self._times += open_profiles(graph, self.names, name, scale, group)
 
     def backward_ends(self) -> None:
         """Take all hooks away."""
-        for ledger in self._ledgers:
-            ledger.close()
+        for hooked in (*self._ledgers, *self._times):
+            hooked.close()
 
     def optimizer(self, index: int) -> OptimizerMeter:
         """The meter of one optimizer."""
@@ -93,9 +109,13 @@ class StepMeter:
     def finish(self) -> Reading:
         """The numbers, the same on all ranks: the only moment that waits, for devices and for other ranks."""
         self.backward_ends()
-        loss, parameters, ledgers = self.ranks.gather(self._sections())
+        loss, parameters, ledgers, inner = self.ranks.gather(self._sections())
         closed = [] if ledgers is None else self._closed(iter(ledgers))
         values = iter(parameters or [])
+        within = None if inner is None else iter(inner)
+        unowned = () if within is None else self.strays.finish(within)
+        operations = () if within is None else self.operations.finish(within)
+        times = () if within is None else [profile.finish(within) for profile in self._times]
         read = [] if parameters is None else [meter.finish(values) for meter in self._stepping()]
         return Reading(
             loss=loss[0][0] if loss else None,
@@ -103,16 +123,24 @@ class StepMeter:
             optimizers=tuple(reading for reading, _ in read),
             parameters=tuple(reading for _, readings in read for reading in readings),
             stepped=bool(self._stepping()),
+            operations=operations,
+            times=tuple(profile for profile in times if profile is not None),
+            unowned=unowned,
             hidden=tuple(name for meter in self._stepping() for name in meter.hidden),
         )
 
     def _sections(self) -> list[Section]:
         """What there is to know; the ledgers last, as their structure may differ between ranks."""
         loss, meters, ledgers = self._loss, self._stepping(), self._ledgers
+        parts = [self.strays, self.operations, *self._times]
         return [
             Section([] if loss is None else [Share(loss)]),
             Section([s for m in meters for s in m.shares()], lambda: [m.structure() for m in meters]),
             Section([s for led in ledgers for s in led.shares()], lambda: [x.structure() for x in ledgers]),
+            Section(
+                [share for part in parts for share in part.shares()],
+                lambda: [part.structure() for part in parts],
+            ),
         ]
 
     def _closed(self, values: Iterator[list[float]]) -> list[Ledger | None]:

@@ -20,7 +20,7 @@ def charged(segment: Segment) -> float:
 
 def _is_scale(segment: Segment) -> bool:
     """Whether it multiplies by a parameter: a gate or scale that begins small on purpose, and learns by itself."""
-    return bool(segment.modules) and {item.name for item in segment.operations} == {"Mul"}
+    return segment.family == "other" and bool(segment.modules) and {o.name for o in segment.operations} == {"Mul"}
 
 
 def flow_by_layer(ledger: Ledger) -> dict[str, float]:
@@ -35,8 +35,9 @@ def flow_by_layer(ledger: Ledger) -> dict[str, float]:
     flow: dict[str, float] = {}
     level = 0.0
     for segment in ledger.body:
-        for module in _layers(segment):
-            flow[module] = max(flow.get(module, -math.inf), level)
+        if segment.modules:
+            for module in _layers(segment):
+                flow[module] = max(flow.get(module, -math.inf), level)
         level += charged(segment)
     flow[ledger.target_layer] = max(flow.get(ledger.target_layer, -math.inf), level)
     return flow
@@ -44,7 +45,7 @@ def flow_by_layer(ledger: Ledger) -> dict[str, float]:
 
 def _layers(segment: Segment) -> tuple[str, ...]:
     """What gets the gradient that enters a segment; the block around an opaque operation's layers is none of them."""
-    own = () if not segment.modules or segment.family == "opaque" else (segment.layer,)
+    own = () if segment.family == "opaque" else (segment.layer,)
     return (*own, *segment.modules)
 
 

@@ -63,6 +63,7 @@ def _finding(finding: Finding, events: Sequence[Event]) -> Iterator[str]:
     yield f"Where: {escape(words.some(finding.layers, total_layers(finding), 400))}"
     yield ""
     yield from _listing("**Why**", (_cause(finding, i) for i in range(len(finding.causes))), escaped=True)
+    yield from _listing("**What follows from it**", finding.consequences)
     own = [event for event in events if event.finding == finding.id]
     yield from _listing("**Done**", (f"{event_line(e)} {caveat(finding.kind, e)}".rstrip() for e in own))
     yield from _listing("**Try**", (_remedy(finding, i) for i in range(len(finding.remedies))), "1.", escaped=True)

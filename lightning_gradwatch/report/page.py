@@ -61,6 +61,7 @@ def _finding(finding: Finding, report: Report) -> Iterator[str]:
     yield f"<p>Where: {_escape(words.some(finding.layers, total_layers(finding), 400))}</p>"
     causes = (f"{words.percent(c.share)} {words.heading(c)}: {c.sentence} {c.proof or ''}" for c in finding.causes)
     yield from _list("Why", causes)
+    yield from _list("What follows from it", finding.consequences)
     own = [event for event in report.events if event.finding == finding.id]
     yield from _list("Done", (f"{event_line(event)} {caveat(finding.kind, event)}" for event in own))
     yield from _list("Try", (f"{r.title}: {r.advice} {r.reason} ({r.source})" for r in finding.remedies), "ol")

@@ -70,6 +70,9 @@ def _block(finding: Finding, events: list[Event], way: _Way | None = None) -> It
     yield from _section("what", wrap(finding.summary, WIDTH - _INDENT, lines and 2))
     yield from _section("where", [words.some(finding.layers, total_layers(finding), WIDTH - _INDENT)])
     yield from _section("why", _why(finding.causes, lines))
+    if lines is None:
+        follows = (line for one in finding.consequences for line in wrap(one, WIDTH - _INDENT))
+        yield from _section("then", follows)
     yield from _section("done", (line for event in events[-1:] for line in _done(finding, event, lines)))
     yield from _section("try", _try(finding.remedies[: lines and 3], reasoned, reason_lines, lines and 1))
     if finding.causes and lines is not None:

@@ -59,3 +59,15 @@ def test_ledger_and_loss_are_the_user_s_own(options):
     [frame, *_] = watch.report.frames
     assert frame.loss == pytest.approx(loss, rel=1e-5)
     assert frame.ledgers[0].start == pytest.approx(0.0, abs=1e-6)  # dL/dL = 1, whatever Lightning divides by
+
+
+def test_layers_that_no_optimizer_has_are_named_in_the_frame():
+    fitted = module(NAMESPACES[0], network(sick=False, depth=3))
+    fitted.configure_optimizers = lambda: torch.optim.AdamW(list(fitted.parameters())[2:], lr=1e-3, eps=1e-5)
+    watch = GradWatch(every_n_steps=1, strict=True)
+    trainer(NAMESPACES[0], [watch]).fit(fitted, data())
+    names = tuple(name for name, _ in fitted.named_parameters())[:2]
+    frames = watch.report.frames
+    assert all(frame.unowned == names for frame in frames)
+    assert {(o.kind, o.eps, o.decay) for frame in frames for o in frame.optimizers} == {("AdamW", 1e-5, 0.01)}
+    assert all(parameter.weight > 0 for parameter in frames[-1].parameters)

@@ -10,7 +10,7 @@ from tests.callbacks.fits import NAMESPACES, data, fit, module, network, trainer
 STAGES = {
     "names": "lightning_gradwatch.callbacks.fit.parameter_names",
     "anatomy": "lightning_gradwatch.callbacks.watch.inspect_model",
-    "graph walk": "lightning_gradwatch.measure.ledger.walk",
+    "graph walk": "lightning_gradwatch.measure.step.walk",
     "hook": "lightning_gradwatch.measure.ledger.joint_l2",
     "parameters": "lightning_gradwatch.measure.optimizers.gradient_statistics",
     "updates": "lightning_gradwatch.measure.optimizers.movement",

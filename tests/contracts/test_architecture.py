@@ -14,6 +14,7 @@ NO_MIRROR = {
     "__main__.py": "two lines that call cli/main.py; tests/cli/test_main.py runs them with python -m",
     "callbacks/loop.py": "every promise of it is a fit in tests/fits/test_loops.py",
     "callbacks/readable.py": "the same",
+    "callbacks/wakeful.py": "a part of watch.py; every promise of it is a fit in tests/fits/test_wakes_up.py",
     "callbacks/watch.py": "GradWatch and LoopWatch only hand on to it; held in their tests",
     "detect/symptom.py": "fields and the shape of a detector; tests/detect/test_judge.py holds every detector to it",
     "diagnose/activation.py": "held to the rules' contract in tests/diagnose/test_base.py, with its sentence",

@@ -19,13 +19,15 @@ TWINS = (
 ROUNDED, SPARSE = "ddp, comm hook in bf16", "ddp, some steps measured"
 FORKED, FRAGILE = "ddp, ranks run different graphs", "ddp, the watch fails on one rank"
 
+ILL, ILL_FRAGILE = "ddp, falls ill", "ddp, falls ill, and so does the watch on one rank"
+
 
 @pytest.fixture(scope="module")
 def fits(tmp_path_factory):
-    return run.told(tmp_path_factory.mktemp("ddp"), [*TWINS, ROUNDED, SPARSE, FORKED, FRAGILE])
+    return run.told(tmp_path_factory.mktemp("ddp"), [*TWINS, ROUNDED, SPARSE, FORKED, FRAGILE, ILL, ILL_FRAGILE])
 
 
-@pytest.mark.parametrize("name", [*TWINS, ROUNDED, SPARSE, FORKED])
+@pytest.mark.parametrize("name", [*TWINS, ROUNDED, SPARSE, FORKED, ILL])
 def test_ranks_say_the_same(name, fits):
     left, right = fits[0][name]
     for part in ("frames", "findings", "events", "weights", "notes", "layers"):
@@ -59,14 +61,30 @@ def test_nan_on_one_rank_is_found_on_all(fits):
         assert told["frames"][3]["ledgers"][0]["end"] == "nan"
 
 
-@pytest.mark.parametrize("name", ["ddp", SPARSE])
+@pytest.mark.parametrize("name", ["ddp", SPARSE, ILL])
 def test_one_all_reduce_a_measured_step_and_silence_on_others(name, fits):
     for told in fits[0][name]:
         measured = {frame["step"] for frame in told["frames"]}
         steps = range(len(told["talk"]))
         assert [told["talk"][step] for step in steps] == [{"allreduce_": 1} if s in measured else {} for s in steps]
         assert told["others"]["allreduce_"] >= len(told["talk"])  # the counter does see what DDP itself says
-    assert (len(measured) < len(steps)) == (name == SPARSE)
+    assert (len(measured) < len(steps)) == (name != "ddp")
+
+
+SCHEDULED = {*range(10), 11, 16, 21}  # the last one is the fit's last step
+
+
+@pytest.mark.parametrize("name", [ILL, ILL_FRAGILE])
+def test_all_ranks_stay_awake_together_until_a_symptom_is_confirmed(name, fits):
+    for told in fits[0][name]:
+        [found] = [finding for finding in told["findings"] if finding["kind"] == "vanishing"] or [None]
+        awake = {frame["step"] for frame in told["frames"]} - SCHEDULED
+        if told["off"]:
+            assert awake == set()
+        else:
+            assert (found["first_step"], awake) == (16, {17, 18})
+    assert not differences(fits[0][name][0]["weights"], fits[0][name][1]["weights"])
+    assert [told["off"] for told in fits[0][name]] == [False, name == ILL_FRAGILE]
 
 
 def test_ranks_with_different_graphs_have_no_ledger_but_all_gradients(fits):

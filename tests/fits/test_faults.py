@@ -18,8 +18,8 @@ FAULTS = {
     "step number, later": ("_lightning.step_of", 5, {}),
     "schedule": ("measure.schedule.Schedule.due", 0, {}),
     "schedule, later": ("measure.schedule.Schedule.due", 5, {}),
-    "graph walk": ("measure.ledger.walk", 0, {}),
-    "graph walk, later": ("measure.ledger.walk", 5, {}),
+    "graph walk": ("measure.step.walk", 0, {}),
+    "graph walk, later": ("measure.step.walk", 5, {}),
     "ledger's hook": ("measure.ledger.joint_l2", 0, {}),
     "ledger's hook, later": ("measure.ledger.joint_l2", 5, {}),
     "copy to the host": ("measure.ranks.to_host", 0, {}),
@@ -87,7 +87,7 @@ def test_an_error_while_a_state_is_loaded(monkeypatch, caplog, tmp_path):
 
 def test_a_watch_that_fails_leaves_the_rates_as_it_had_scaled_them(monkeypatch, tmp_path):
     """As on the ranks whose watch goes on: and no decay comes after, for nobody judges any more."""
-    arms = Arms(monkeypatch, "measure.ledger.walk", 5)
+    arms = Arms(monkeypatch, "measure.step.walk", 5)
     watch = GradWatch(every_n_steps=1, on_vanishing="decay_lr", decay_factor=0.5, cooldown_steps=0, min_lr=0)
     fitted = module(NAMESPACES[0], network())
     optimizer = Recorder(fitted.parameters(), lr=0.1)

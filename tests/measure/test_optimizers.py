@@ -7,6 +7,7 @@ from torch import nn
 from lightning_gradwatch.measure.host import to_host
 from lightning_gradwatch.measure.optimizers import OptimizerMeter
 from lightning_gradwatch.measure.parameters import Owned
+from lightning_gradwatch.measure.traits import Traits
 
 
 @pytest.fixture
@@ -159,3 +160,32 @@ def test_the_optimizer_is_named_by_the_module_that_holds_all_of_its_parameters(n
     meter = OptimizerMeter(0)
     meter.begins(lambda: owned, 1.0, backwards=1)
     assert finish(meter)[0].name == expected
+
+
+def test_weights_before_the_step_and_what_stepped(owned):
+    """Root mean square of (0, 0, 0, 0) is 0, of (1, 1) it is 1; also where the step makes something else of them."""
+    meter = OptimizerMeter(0)
+    meter.begins(lambda: owned, 1.0, 1, Traits("AdamW", 1e-8, 0.01))
+    with torch.no_grad():
+        owned[1].parameter.add_(5.0)
+    meter.ends()
+    reading, parameters = finish(meter)
+    assert (reading.kind, reading.eps, reading.decay) == ("AdamW", 1e-8, 0.01)
+    assert [p.weight for p in parameters] == pytest.approx([0.0, 1.0])
+
+
+def test_weights_of_which_each_rank_has_a_slice():
+    """Two ranks with 4 elements of 3 and 2 elements of 0: the root of 36 / 6."""
+    meters = []
+    for values in (torch.full((4,), 3.0), torch.zeros(2)):
+        parameter = nn.Parameter(values)
+        parameter.grad = torch.ones_like(parameter)
+        meters.append(OptimizerMeter(0))
+        own = Owned("w", parameter, 0, copies=1, whole=6)
+        meters[-1].begins(lambda own=own: [own], 1.0, 1)
+        meters[-1].ends()
+    shares = [meter.shares() for meter in meters]
+    cpu = torch.device("cpu")
+    wholes = [a.whole((a.packed(cpu) + b.packed(cpu)).tolist(), 2, 2) for a, b in zip(*shares, strict=True)]
+    _, [parameter] = meters[0].finish(iter(wholes))
+    assert parameter.weight == pytest.approx(6**0.5)

@@ -44,6 +44,8 @@ def test_readings_equal_the_twins(model):
         assert reading.max == pytest.approx(twins.largest(parameter.grad), rel=1e-6)
         moved = twins.l2(parameter.detach().double() - before[reading.name].double())
         assert reading.update == pytest.approx(moved / twins.l2(before[reading.name]), rel=1e-4)
+        rms = twins.l2(before[reading.name]) / math.sqrt(parameter.numel())
+        assert reading.weight == pytest.approx(rms, rel=1e-6)
         assert (reading.zeros, reading.nonfinite, reading.optimizer) == (0.0, 0, 0)
 
 
@@ -81,12 +83,19 @@ def test_parameters_without_a_gradient(model):
     step(model, optimizer, meter)
     [reading] = [r for r in meter.finish().parameters if r.name == "extra"]
     assert (reading.norm, reading.rms, reading.max, reading.zeros, reading.update) == (None,) * 5
+    assert reading.weight is None
 
 
 def test_an_optimizer_that_never_steps_is_nobody_s_news(model):
     meter = StepMeter(parameter_names(model))
     meter.optimizer(0).arrives([], 1.0)
     assert meter.finish() == Reading()
+
+
+def test_what_the_target_layer_was_given(model):
+    meter = StepMeter(parameter_names(model))
+    step(model, torch.optim.SGD(model.parameters(), lr=0.1), meter)
+    assert [(x.target, x.given) for x in meter.finish().ledgers] == [("0.weight", pytest.approx(1.0))]
 
 
 def test_backward_that_raises_leaves_no_ledger(model):

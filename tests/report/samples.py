@@ -128,6 +128,7 @@ def vanishing(layers, *, total=20, lost=17.1, **changes):
         ),
         "causes": CAUSES,
         "remedies": REMEDIES,
+        "consequences": ("stalled: weights change by 1.0e-09 of themselves a step",),
     }
     return Finding(**{**fields, **changes})
 

@@ -56,6 +56,7 @@ def test_everything_is_told():
         "does not repair a dead gradient path",
         "## Gradient flow by layer",
         "- the graph is compiled",
+        "- stalled: weights change by 1.0e-09",
         "- every\\_n\\_steps: 50",
     ):
         assert part in text

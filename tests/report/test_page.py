@@ -40,6 +40,8 @@ def test_everything_is_told():
     words = " ".join(Reader(page(sick(events=(DECAY,), notes=("compiled",)))).words)
     for part in ("GradWatch report of Net", "VANISHING gradient (critical)", "71 % activation", "net.0", "compiled"):
         assert part in words
+    assert "What follows from it" in words
+    assert "stalled: weights change by 1.0e-09" in words
 
 
 def test_hostile_fit_brings_no_markup():

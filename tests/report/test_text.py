@@ -50,6 +50,11 @@ def test_full_block_is_narrow_and_tells_everything(finding):
     assert f"{len(finding.remedies)}. " in told or not finding.remedies
 
 
+def test_what_follows_from_it_is_told_in_full_and_left_out_of_the_short_block():
+    assert "  then    stalled: weights change by 1.0e-09" in finding_block(CROWD["plain"], full=True)
+    assert "stalled" not in finding_block(CROWD["plain"])
+
+
 def test_block_says_what_where_since_when_why_and_what_to_try():
     block = finding_block(CROWD["plain"])
     lines = block.split("\n")

@@ -84,6 +84,15 @@ class Fragile(GradWatch):
         super().on_before_optimizer_step(trainer, pl_module, optimizer)
 
 
+class FragileWhileAlert(GradWatch):
+    """A watch that fails on rank 1, on a step that is measured only because of a symptom on the one before."""
+
+    def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+        if trainer.global_rank == 1 and trainer.global_step == 17:
+            self._watch.live.optimizer_begins = lambda optimizer: 1 / 0
+        super().on_before_optimizer_step(trainer, pl_module, optimizer)
+
+
 class Counted(pl.Callback):
     """What was said between ranks, batch by batch."""
 
@@ -181,6 +190,22 @@ def nan_on_rank_1(loss, module, batch_idx):
     return loss * (float("nan") if module.global_rank == last and batch_idx == 3 else 1.0)
 
 
+def healthy():
+    return mlp(depth=10, width=16, activation="tanh", init="xavier")
+
+
+def falls_ill(loss, module, batch_idx):
+    """Between two scheduled steps the layers near the input fade."""
+    for name, parameter in module.net.named_parameters():
+        if batch_idx == 14 and parameter.dim() == 2 and int(name.partition(".")[0]) < 10:
+            parameter.data.mul_(1e-6)
+    return loss
+
+
+SOME = {"every_n_steps": 100, "on_vanishing": "warn"}
+ILL = {"batches": 22, "net": healthy, "spoil": falls_ill}
+
+
 def rounding_hook(state, bucket):
     """What torch's bf16_compress_hook does, which wants NCCL."""
     bucket.buffer().copy_(bucket.buffer().bfloat16())
@@ -238,6 +263,11 @@ SITUATIONS = {
     "ddp": Situation(counts=True),
     "ddp, some steps measured": Situation(
         options={"batches": 14}, counts=True, settings={"every_n_steps": 100, "on_vanishing": "warn"}
+    ),
+    # One process alone would have noticed at the next look, and not waited for a scheduled step.
+    "ddp, falls ill": Situation(options=ILL, counts=True, settings=SOME, has_twin=False),
+    "ddp, falls ill, and so does the watch on one rank": Situation(
+        options=ILL, watch=FragileWhileAlert, settings=SOME, has_twin=False
     ),
     "ddp_find_unused_parameters_true": Situation(lambda: "ddp_find_unused_parameters_true"),
     "ddp, static graph": Situation(lambda: DDPStrategy(static_graph=True)),
