@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint
 from . import _healthy_data as data
 from ._healthy_networks import he, mlp
 from ._healthy_task import Task, adam, healthy, recipe
-from .healthy_openings import pretrained
+from .healthy_finetuning import pretrained
 
 
 class Skips(Task):
