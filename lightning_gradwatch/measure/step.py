@@ -67,7 +67,7 @@ class StepMeter:
         self._ledgers: list[OpenLedger] = []
         self._times: list[Profile] = []
         self._optimizers: dict[int, OptimizerMeter] = {}
-        self.strays, self.operations = Strays(), Operations(silence)
+        self.strays, self.operations = Strays(), Operations(silence, self.ranks.losses)
 
     def backward_begins(self, root: Any, loss: Tensor, scale: float, *, again: bool = True) -> None:
         """Open a ledger on this loss's graph.
