@@ -84,6 +84,7 @@ class Watch:
     def _join(self, host: Host) -> None:
         last, rates = self.casebook.last_step, self.actor.rates
         self.live = LiveFit(host, last, self._skipped, self._owed, rates, silence=self.silence)
+        self.live.previous = self.casebook.last_frame
 
     @guarded
     def _open(self, host: Host, loggers: Callable[[], Sequence[Any]], here: bool) -> None:
@@ -299,6 +300,7 @@ class Watch:
             self.teller.note(notes.NO_CASEBOOK)
         if self.live is not None:  # rolled back while it runs
             self.live.sampled, self.live.owed = self.casebook.last_step, self._owed
+            self.live.previous = self.casebook.last_frame
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the running fit: copies and pickles hold no trainer, tensor or open file."""
