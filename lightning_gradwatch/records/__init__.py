@@ -8,6 +8,7 @@ made of.
 from lightning_gradwatch.records.anatomy import Anatomy, Layer
 from lightning_gradwatch.records.event import Event
 from lightning_gradwatch.records.finding import Cause, CauseKind, Finding, Kind, Quantity, Remedy, Severity
+from lightning_gradwatch.records.forecast import Forecast
 from lightning_gradwatch.records.frame import Frame, Ledger, Operation, OptimizerReading, ParameterReading, Segment
 from lightning_gradwatch.records.inner import Fault, OperationReading, TimeProfile
 from lightning_gradwatch.records.profile import LayerProfile, profile
@@ -19,6 +20,7 @@ __all__ = [
     "Event",
     "Fault",
     "Finding",
+    "Forecast",
     "Frame",
     "Kind",
     "Layer",
