@@ -5,6 +5,7 @@
 made of.
 """
 
+from lightning_gradwatch.records.accepted import Accepted
 from lightning_gradwatch.records.anatomy import Anatomy, Layer
 from lightning_gradwatch.records.event import Event
 from lightning_gradwatch.records.finding import Cause, CauseKind, Finding, Kind, Quantity, Remedy, Severity
@@ -14,6 +15,7 @@ from lightning_gradwatch.records.inner import Fault, OperationReading, TimeProfi
 from lightning_gradwatch.records.profile import LayerProfile, profile
 
 __all__ = [
+    "Accepted",
     "Anatomy",
     "Cause",
     "CauseKind",
