@@ -67,7 +67,9 @@ def _maker(key: str, section: Any, kind: Any, file: Path) -> Callable[[], Any]:
         kind = load(f"{key}.class_path", _as_target(str(path)))
         values = {**(section.get("init_args") or {}), **(section.get("dict_kwargs") or {})}
     if not isinstance(kind, type):
-        raise WrongArgument(_ARGUMENTS[key], f"the class of the {key}, of which the file gives only arguments", kind)
+        raise WrongArgument(
+            _ARGUMENTS[key], f"the class of the {key}, of which the file gives only arguments", path or kind
+        )
     return _made(key, kind, values, file)
 
 
@@ -82,7 +84,8 @@ def _made(key: str, kind: type, values: dict[str, Any], file: Path) -> Callable[
         parsed = parser.parse_object({key: values})
     except (jsonargparse.ArgumentError, TypeError, ValueError) as error:
         raise UnreadableRecord(f"{str(file)!r}: {key}: {' '.join(str(error).split())[:400]}") from None
-    return lambda: parser.instantiate_classes(parsed)[key]
+    instantiate = getattr(parser, "instantiate", None) or parser.instantiate_classes  # its name before 4.49
+    return lambda: instantiate(parsed)[key]
 
 
 def _as_target(path: str) -> str:

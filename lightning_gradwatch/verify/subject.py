@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -60,10 +61,19 @@ class Subject:
 
     def _make(self, seed: int) -> nn.Module:
         reseed(seed)
-        made = self.given()
+        made = self._call()
         if not isinstance(made, nn.Module):
             raise WrongArgument("model", _MODEL, f"a function that gave a {type(made).__name__}")
         return self._copied(_plain(made))
+
+    def _call(self) -> Any:
+        try:
+            inspect.signature(self.given).bind()
+        except TypeError as error:
+            raise WrongArgument("model", "a function that needs no arguments", f"one that is {error}") from error
+        except ValueError:  # built in: nobody knows its arguments
+            pass
+        return self.given()
 
     def _copied(self, model: nn.Module) -> nn.Module:
         """A deep copy, which shares the data that a LightningModule may hold."""
@@ -74,7 +84,7 @@ class Subject:
             if not self.makes:
                 rule = "a network that copy.deepcopy can copy, or a function that makes one"
                 raise WrongArgument("model", rule, f"{type(error).__name__}: {error}") from error
-            if _plain(self.given()) is model:
+            if _plain(self._call()) is model:
                 rule = "a function that makes a new network each time"
                 raise WrongArgument("model", rule, "one that gives the same again") from error
             self._uncopied = True
