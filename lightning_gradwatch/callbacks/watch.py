@@ -13,7 +13,6 @@ from typing import Any
 from lightning_gradwatch.anatomy import flat_slices, inspect_model
 from lightning_gradwatch.callbacks import console, keeping, notes
 from lightning_gradwatch.callbacks.acting import Actor
-from lightning_gradwatch.callbacks.casebook import Casebook
 from lightning_gradwatch.callbacks.fit import LiveFit, config_of
 from lightning_gradwatch.callbacks.guard import guarded, sheltered
 from lightning_gradwatch.callbacks.host import Host
@@ -25,6 +24,7 @@ from lightning_gradwatch.measure.silence import Silence
 from lightning_gradwatch.records import Event, Finding, Frame, Kind
 from lightning_gradwatch.remedies.rate_scale import RateScale
 from lightning_gradwatch.report.report import Report
+from lightning_gradwatch.verify.casebook import Casebook
 
 
 class Watch(Wakeful):
