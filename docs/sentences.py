@@ -1,7 +1,7 @@
 """Every sentence that the package may answer with, read from its code: errors that it raises, notes that it says.
 
 Nothing is imported or run: a sentence is where ``WrongArgument(...)``, ``MissingExtra(...)`` or
-``UnreadableRecord(...)`` is made, and where ``callbacks/notes.py`` defines one.  What is only known when it is said
+``UnreadableRecord(...)`` is made, and where a ``notes.py`` defines one.  What is only known when it is said
 stands in angle brackets.
 """
 
@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+NOTES = ("callbacks/notes.py", "verify/notes.py")
 ERRORS = ("WrongArgument", "MissingExtra", "UnreadableRecord")
 Words = Mapping[str, ast.expr]  # names whose values are known: a helper's arguments at one of its calls
 
@@ -40,7 +41,7 @@ def sentences(package: Path) -> list[Sentence]:
     trees = {path: ast.parse(path.read_text()) for path in sorted(package.rglob("*.py")) if path.name != "errors.py"}
     trees = {path.relative_to(package): tree for path, tree in trees.items()}
     found = [one for file, tree in trees.items() for one in _errors(file, tree, trees)]
-    return [*dict.fromkeys(found), *_notes(trees[Path("callbacks/notes.py")])]
+    return [*dict.fromkeys(found), *(note for file in NOTES for note in _notes(trees[Path(file)]))]
 
 
 # --- errors -----------------------------------------------------------------------------------------------------------

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from lightning_gradwatch.callbacks.loop import LoopWatch
     from lightning_gradwatch.errors import GradWatchError, MissingExtra, UnreadableRecord, WrongArgument
     from lightning_gradwatch.measure.metrics import GradientNorm, UpdateRatio
-    from lightning_gradwatch.records import Cause, CauseKind, Event, Finding, Frame, Kind, Remedy, Severity
+    from lightning_gradwatch.records import Cause, CauseKind, Event, Finding, Forecast, Frame, Kind, Remedy, Severity
     from lightning_gradwatch.report.report import Report
+    from lightning_gradwatch.verify.checkup import checkup
 
 __version__ = "0.1.0"
 
@@ -24,6 +25,7 @@ __all__ = [
     "CauseKind",
     "Event",
     "Finding",
+    "Forecast",
     "Frame",
     "GradWatch",
     "GradWatchError",
@@ -38,6 +40,7 @@ __all__ = [
     "UpdateRatio",
     "WrongArgument",
     "__version__",
+    "checkup",
 ]
 
 # Where each public name lives.  Written twice, here and under TYPE_CHECKING, because type checkers read only the
@@ -47,8 +50,9 @@ _HOMES = {
     "callbacks.loop": ("LoopWatch",),
     "errors": ("GradWatchError", "MissingExtra", "UnreadableRecord", "WrongArgument"),
     "measure.metrics": ("GradientNorm", "UpdateRatio"),
-    "records": ("Cause", "CauseKind", "Event", "Finding", "Frame", "Kind", "Remedy", "Severity"),
+    "records": ("Cause", "CauseKind", "Event", "Finding", "Forecast", "Frame", "Kind", "Remedy", "Severity"),
     "report.report": ("Report",),
+    "verify.checkup": ("checkup",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lightning_gradwatch.callbacks import notes
-from lightning_gradwatch.callbacks.casebook import Casebook
 from lightning_gradwatch.callbacks.host import Host
 from lightning_gradwatch.callbacks.policy import UNDO, Policy
 from lightning_gradwatch.records import Event, Finding
 from lightning_gradwatch.remedies.rate_scale import RateScale
 from lightning_gradwatch.verify import follow_up
+from lightning_gradwatch.verify.casebook import Casebook
 
 # Steps after an action before its effect is asked for.
 _WAIT = 50

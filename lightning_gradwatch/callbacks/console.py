@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import sys
 
-from lightning_gradwatch.callbacks.casebook import Casebook
 from lightning_gradwatch.detect import Change
 from lightning_gradwatch.records import Event
 from lightning_gradwatch.report import text
+from lightning_gradwatch.verify.casebook import Casebook
 
 logger = logging.getLogger("lightning_gradwatch")
 

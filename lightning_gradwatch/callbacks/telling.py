@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lightning_gradwatch.callbacks import console, notes
-from lightning_gradwatch.callbacks.casebook import Casebook
 from lightning_gradwatch.detect import Change
 from lightning_gradwatch.errors import MissingExtra, WrongArgument
 from lightning_gradwatch.records import Event, Frame, Kind, Severity
 from lightning_gradwatch.sinks import JsonLinesSink, Sink, open_sinks
+from lightning_gradwatch.verify.casebook import Casebook
 
 # Pixels of a picture in TensorBoard, whose cards are narrow: large letters beat many of them.
 _PICTURE = (640, 440)

@@ -13,7 +13,6 @@ from typing import Any
 from lightning_gradwatch.anatomy import flat_slices, inspect_model
 from lightning_gradwatch.callbacks import console, keeping, notes
 from lightning_gradwatch.callbacks.acting import Actor
-from lightning_gradwatch.callbacks.casebook import Casebook
 from lightning_gradwatch.callbacks.fit import LiveFit, config_of
 from lightning_gradwatch.callbacks.guard import guarded, sheltered
 from lightning_gradwatch.callbacks.host import Host
@@ -25,6 +24,7 @@ from lightning_gradwatch.measure.silence import Silence
 from lightning_gradwatch.records import Event, Finding, Frame, Kind
 from lightning_gradwatch.remedies.rate_scale import RateScale
 from lightning_gradwatch.report.report import Report
+from lightning_gradwatch.verify.casebook import Casebook
 
 
 class Watch(Wakeful):
@@ -94,6 +94,7 @@ class Watch(Wakeful):
             scale=self.actor.rates,
             silence=self.silence,
         )
+        self.live.previous = self.casebook.last_frame
 
     @guarded
     def _open(self, host: Host, loggers: Callable[[], Sequence[Any]], here: bool) -> None:
@@ -309,6 +310,7 @@ class Watch(Wakeful):
             self.teller.note(notes.NO_CASEBOOK)
         if self.live is not None:  # rolled back while it runs
             self.live.sampled, self.live.owed = self.casebook.last_step, self._owed
+            self.live.previous = self.casebook.last_frame
         self._wake_again(state)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -16,7 +16,7 @@ class ExitCode(IntEnum):
 EXIT_CODES = """\
 exit codes:
   0    fine, nothing was found
-  1    report: the recording holds findings that are still open
+  1    report: the recording holds findings that are still open; check: the network fails
   2    wrong usage, or an input that cannot be read (one sentence on stderr says which and why)
   130  interrupted (Ctrl-C)
   141  whoever read the output went away (head)

@@ -1,7 +1,7 @@
 """The ``gradwatch`` command: finds the commands of this folder, runs one, turns errors into one sentence.
 
-Exit codes: 0 fine or nothing found, 1 open findings (``report``), 2 wrong usage or unreadable input, 130 interrupted,
-141 the reader of the output went away.
+Exit codes: 0 fine or nothing found, 1 open findings (``report``, ``check``), 2 wrong usage or unreadable input, 130
+interrupted, 141 the reader of the output went away.
 """
 
 from __future__ import annotations

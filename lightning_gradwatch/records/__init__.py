@@ -5,20 +5,24 @@
 made of.
 """
 
+from lightning_gradwatch.records.accepted import Accepted
 from lightning_gradwatch.records.anatomy import Anatomy, Layer
 from lightning_gradwatch.records.event import Event
 from lightning_gradwatch.records.finding import Cause, CauseKind, Finding, Kind, Quantity, Remedy, Severity
+from lightning_gradwatch.records.forecast import Forecast
 from lightning_gradwatch.records.frame import Frame, Ledger, Operation, OptimizerReading, ParameterReading, Segment
 from lightning_gradwatch.records.inner import Fault, OperationReading, TimeProfile
 from lightning_gradwatch.records.profile import LayerProfile, profile
 
 __all__ = [
+    "Accepted",
     "Anatomy",
     "Cause",
     "CauseKind",
     "Event",
     "Fault",
     "Finding",
+    "Forecast",
     "Frame",
     "Kind",
     "Layer",

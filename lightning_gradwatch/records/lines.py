@@ -18,6 +18,7 @@ from lightning_gradwatch.records.anatomy import Anatomy
 from lightning_gradwatch.records.codec import FORMAT, decode, dumps, loads
 from lightning_gradwatch.records.event import Event
 from lightning_gradwatch.records.finding import Finding
+from lightning_gradwatch.records.forecast import Forecast
 from lightning_gradwatch.records.frame import Frame
 
 
@@ -29,6 +30,7 @@ class Start:
     config: dict[str, Any] = field(default_factory=dict[str, Any])  # the watch's settings, plain values
     version: str | None = None  # of the package that wrote it
     name: str = ""  # of the watch
+    forecast: Forecast | None = None  # of a checkup
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,9 +124,10 @@ def lines(
     config: Mapping[str, Any],
     version: str | None = None,
     name: str = "",
+    forecast: Forecast | None = None,
 ) -> Iterator[str]:
     """A whole recording, line by line: start, frames, and one line with what was found, done and said."""
-    yield line(Start(anatomy=anatomy, config=dict(config), version=version, name=name))
+    yield line(Start(anatomy=anatomy, config=dict(config), version=version, name=name, forecast=forecast))
     for frame in frames:
         yield line(frame)
     steps = [*(f.step for f in frames), *(f.last_step for f in findings), *(e.step for e in events)]

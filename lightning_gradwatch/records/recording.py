@@ -11,6 +11,7 @@ from lightning_gradwatch.errors import UnreadableRecord
 from lightning_gradwatch.records.anatomy import Anatomy
 from lightning_gradwatch.records.event import Event
 from lightning_gradwatch.records.finding import Finding
+from lightning_gradwatch.records.forecast import Forecast
 from lightning_gradwatch.records.frame import Frame
 from lightning_gradwatch.records.lines import Changes, Record, Start, parse
 
@@ -28,6 +29,7 @@ class Recording:
     notes: tuple[str, ...] = ()  # the watch's own, and what was odd about the files
     config: dict[str, Any] = field(default_factory=dict[str, Any])
     name: str = ""  # of the watch
+    forecast: Forecast | None = None  # of a checkup
 
 
 def read_lines(path: str | Path) -> Recording:
@@ -69,6 +71,7 @@ def gather(records: Iterable[Record], notes: Iterable[str] = ()) -> Recording:
         notes=tuple(dict.fromkeys((*said, *notes))),
         config=start.config,
         name=start.name,
+        forecast=start.forecast,
     )
 
 

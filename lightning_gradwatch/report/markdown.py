@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from lightning_gradwatch.records import Event, Finding
 from lightning_gradwatch.report import words
 from lightning_gradwatch.report.events import caveat, event_line
+from lightning_gradwatch.report.forecast import forecasts
 from lightning_gradwatch.report.table import Table, flow_table
 from lightning_gradwatch.report.verdict import measured, name_of, total_layers, verdict
 
@@ -46,6 +47,8 @@ def finding_markdown(finding: Finding, events: Sequence[Event] = ()) -> str:
 def _document(report: Report) -> Iterator[str]:
     yield f"# GradWatch report{f' of {escape(name)}' if (name := name_of(report)) else ''}"
     yield from ("", f"**{escape(verdict(report))}**", "", f"{escape(measured(report))}.", "")
+    for text in forecasts(report):
+        yield from (escape(text), "")
     for finding in report.sorted_findings:
         yield from _finding(finding, report.events)
     table = flow_table(report)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from lightning_gradwatch.records import Finding
 from lightning_gradwatch.report import words
 from lightning_gradwatch.report.events import caveat, event_line
+from lightning_gradwatch.report.forecast import forecasts
 from lightning_gradwatch.report.table import Table, flow_table
 from lightning_gradwatch.report.verdict import measured, name_of, total_layers, verdict
 
@@ -41,6 +42,7 @@ def _escape(text: str) -> str:
 def _body(report: Report, title: str) -> Iterator[str]:
     yield f"<h1>{title}</h1>"
     yield f"<p><strong>{_escape(verdict(report))}</strong></p>\n<p>{_escape(measured(report))}.</p>"
+    yield from (f"<p>{_escape(text)}</p>" for text in forecasts(report))
     for finding in report.sorted_findings:
         yield f'<section class="{"resolved" if finding.resolved else finding.severity.value}">'
         yield from _finding(finding, report)

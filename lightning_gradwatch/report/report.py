@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lightning_gradwatch.errors import MissingExtra, UnreadableRecord
-from lightning_gradwatch.records import Anatomy, Event, Finding, Frame
+from lightning_gradwatch.records import Anatomy, Event, Finding, Forecast, Frame
 from lightning_gradwatch.records.codec import FORMAT, decode, encode
 from lightning_gradwatch.records.lines import check_format, lines
 from lightning_gradwatch.records.recording import Recording, read_lines
@@ -43,6 +43,7 @@ class Report:
     notes: tuple[str, ...] = ()  # what else a reader should know: "the graph is compiled"
     config: dict[str, Any] = field(default_factory=dict[str, Any])  # the watch's settings: plain JSON values
     name: str = ""  # what was watched: "Net"
+    forecast: Forecast | None = None  # of a checkup: how a fit will begin
 
     @property
     def alarms(self) -> tuple[Finding, ...]:
@@ -101,7 +102,14 @@ class Report:
     def save(self, path: str | Path) -> None:
         """Write the report as JSON lines (see ``records.lines``)."""
         text = lines(
-            self.anatomy, self.frames, self.findings, self.events, self.notes, config=self.config, name=self.name
+            self.anatomy,
+            self.frames,
+            self.findings,
+            self.events,
+            self.notes,
+            config=self.config,
+            name=self.name,
+            forecast=self.forecast,
         )
         with Path(path).open("w", encoding="ascii", newline="\n") as file:
             file.writelines(line + "\n" for line in text)

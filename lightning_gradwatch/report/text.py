@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from lightning_gradwatch.records import Cause, Event, Finding, Remedy
 from lightning_gradwatch.report import words
 from lightning_gradwatch.report.events import caveat, event_line
+from lightning_gradwatch.report.forecast import forecasts
 from lightning_gradwatch.report.markdown import markdown
 from lightning_gradwatch.report.table import flow_table, layout
 from lightning_gradwatch.report.verdict import NOTHING, measured, name_of, total_layers, verdict
@@ -133,7 +134,8 @@ def closing_line(report: Report) -> str:
 def console(report: Report) -> str:
     """The whole report: the verdict first, then every finding, the flow by layer, what was done, what was noted."""
     name = f" of {name}" if (name := name_of(report)) else ""
-    parts = ["\n".join([f"GradWatch report{name}: {measured(report)}", *wrap(verdict(report), WIDTH)])]
+    told = (line for text in (verdict(report), *forecasts(report)) for line in wrap(text, WIDTH))
+    parts = ["\n".join([f"GradWatch report{name}: {measured(report)}", *told])]
     parts += [finding_block(finding, report.events, full=True) for finding in report.sorted_findings]
     table = flow_table(report)
     if table is not None:

@@ -3,11 +3,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from lightning_gradwatch.callbacks.casebook import Casebook
 from lightning_gradwatch.callbacks.telling import Teller
 from lightning_gradwatch.detect import Change
 from lightning_gradwatch.errors import MissingExtra
 from lightning_gradwatch.records import Event, Kind, Severity
+from lightning_gradwatch.verify.casebook import Casebook
 from tests.reference.records import FINDING, chain, frame
 
 

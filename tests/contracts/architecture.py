@@ -18,7 +18,7 @@ NAME = "lightning_gradwatch"
 LAYERS = (
     {"__main__"},
     {"cli"},
-    {"callbacks", "tensorboard_plugin"},
+    {"callbacks", "tensorboard_plugin", "testing"},
     {"verify"},
     {"remedies"},
     {"sinks", "report", "cases"},

@@ -14,11 +14,12 @@ PUBLIC = {
     "callbacks.loop": {"LoopWatch"},
     "errors": {"GradWatchError", "MissingExtra", "UnreadableRecord", "WrongArgument"},
     "measure.metrics": {"GradientNorm", "UpdateRatio"},
-    "records": {"Cause", "CauseKind", "Event", "Finding", "Frame", "Kind", "Remedy", "Severity"},
+    "records": {"Cause", "CauseKind", "Event", "Finding", "Forecast", "Frame", "Kind", "Remedy", "Severity"},
     "report.report": {"Report"},
+    "verify.checkup": {"checkup"},
 }
 NAMES = sorted(name for names in PUBLIC.values() for name in names)
-TENSORS = {"GradWatch", "LoopWatch", "GradientNorm", "UpdateRatio"}  # what cannot do without torch
+TENSORS = {"GradWatch", "LoopWatch", "GradientNorm", "UpdateRatio", "checkup"}  # what cannot do without torch
 HEAVY = [
     "lightning",
     "matplotlib",

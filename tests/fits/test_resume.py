@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from lightning_gradwatch import GradWatch
-from lightning_gradwatch.callbacks import casebook
 from lightning_gradwatch.records.recording import read_lines
 from lightning_gradwatch.sinks import SCALARS, event_files
+from lightning_gradwatch.verify import casebook
 from tests.callbacks.fits import NAMESPACES, network, trainer
 from tests.fits.resuming import EPOCH, EPOCHS, MARKS, STEPS, Batches, Killed, scheduled
 from tests.remedies.optimizers import Recorder

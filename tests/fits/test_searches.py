@@ -5,7 +5,7 @@ import importlib
 import pytest
 import torch
 
-from lightning_gradwatch.callbacks import casebook
+from lightning_gradwatch.verify import casebook
 from tests.callbacks.fits import NAMESPACES, data, module, network, trainer
 from tests.fits.decayed import ACTS_AT, FACTOR, decayed, scheduled, stepped, watch
 

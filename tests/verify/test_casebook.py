@@ -2,9 +2,9 @@ import json
 
 import pytest
 
-from lightning_gradwatch.callbacks.casebook import Casebook
 from lightning_gradwatch.errors import UnreadableRecord
 from lightning_gradwatch.records import Event
+from lightning_gradwatch.verify.casebook import Casebook
 from tests.reference.records import chain, frame
 
 SICK, HEALTHY = chain(*[-0.6] * 10), chain(*[-0.1] * 10)
