@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 
 from lightning_gradwatch.diagnose.losses import GAIN, MILD, is_residual, is_scale
-from lightning_gradwatch.diagnose.weights import LARGE, excess, now, usual_excess, usual_growth, xavier
+from lightning_gradwatch.diagnose.weights import LARGE, above, excess, now, usual_excess, usual_growth
 from lightning_gradwatch.records import Anatomy, Frame, Ledger, Segment
 from lightning_gradwatch.records.flow import charged, path_to
 from lightning_gradwatch.records.history import History
@@ -99,11 +99,8 @@ def _of_weights(block: Segment, anatomy: Anatomy, frame: Frame, history: History
 
 
 def _excess(name: str, anatomy: Anatomy, frame: Frame, history: History) -> float | None:
-    found, std = anatomy.layer(name), now(frame, name)
-    wanted = xavier(found) if found else None
-    if std and wanted and math.isfinite(std):
-        return math.log10(std / wanted)
-    return excess(history, anatomy, name)
+    measured = above(anatomy.layer(name), now(frame, name))
+    return excess(history, anatomy, name) if measured is None else measured
 
 
 def _share_of_training(frame: Frame, history: History, anatomy: Anatomy) -> float:

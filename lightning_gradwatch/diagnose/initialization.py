@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from lightning_gradwatch.diagnose.base import NO, Answer, Rule
 from lightning_gradwatch.diagnose.decay import share_of_decay
 from lightning_gradwatch.diagnose.losses import Losses
-from lightning_gradwatch.diagnose.weights import now
+from lightning_gradwatch.diagnose.weights import sizes
 from lightning_gradwatch.records import Anatomy, CauseKind, Frame, Layer, Ledger, Quantity
 from lightning_gradwatch.records.history import History
 
@@ -73,7 +73,8 @@ def _stds(layers: Sequence[Layer], scheme: str, frame: Frame) -> tuple[float | N
         else math.sqrt(2 / ((layer.fan_in or 1) + (layer.fan_out or 1)))
         for layer in layers
     ]
-    spreads = [now(frame, layer.name) or layer.weight_std or 0.0 for layer in layers]
+    size = sizes(frame)
+    spreads = [size.get(layer.name) or layer.weight_std or 0.0 for layer in layers]
     return statistics.median(spreads), statistics.median(good)
 
 

@@ -10,7 +10,7 @@ import math
 import statistics
 from dataclasses import dataclass
 
-from lightning_gradwatch.diagnose.weights import now, xavier
+from lightning_gradwatch.diagnose.weights import above, sizes
 from lightning_gradwatch.records import Anatomy, Frame, Ledger
 
 # ||dw||/||w|| of an ordinary step.
@@ -92,9 +92,6 @@ def _eps(eps: float | None, gradient: float | None) -> float | None:
 
 
 def _weights(frame: Frame, anatomy: Anatomy) -> float:
-    known = [
-        math.log10(std / wanted)
-        for layer in anatomy.layers
-        if (std := now(frame, layer.name)) and math.isfinite(std) and (wanted := xavier(layer))
-    ]
+    size = sizes(frame)
+    known = [value for one in anatomy.layers if (value := above(one, size.get(one.name))) is not None]
     return max(0.0, statistics.median(known)) if known else 0.0

@@ -14,21 +14,35 @@ from lightning_gradwatch.records.names import module_of
 LARGE = 2.0
 
 
+def sizes(frame: Frame) -> dict[str, float]:
+    """Layer -> root mean square of its weights on that step, of its largest one; of those that were measured."""
+    found: dict[str, tuple[int, float]] = {}
+    for reading in frame.parameters:
+        if reading.weight is not None and reading.fan > 1:
+            layer = module_of(reading.name)
+            found[layer] = max(found.get(layer, (0, 0.0)), (reading.size, reading.weight))
+    return {layer: size for layer, (_, size) in found.items()}
+
+
 def now(frame: Frame, layer: str) -> float | None:
     """Root mean square of the layer's weights on that step; None: not measured."""
-    known = [r for r in frame.parameters if r.weight is not None and r.fan > 1 and module_of(r.name) == layer]
-    return max(known, key=lambda r: r.size).weight if known else None
+    return sizes(frame).get(layer)
+
+
+def starts(history: History) -> dict[str, float]:
+    """Layer -> root mean square of its weights on the first measured step; of a recurrent one those between steps."""
+    found: dict[str, float] = {}
+    for name, weight in (history.beginning.weights if history.beginning else {}).items():
+        layer = module_of(name)
+        if layer not in found or "_hh" in name:
+            found[layer] = weight
+    return found
 
 
 def at_start(history: History, anatomy: Anatomy, layer: str) -> float | None:
     """The same on the first measured step, else the spread that the weights had when the fit began; None: not known."""
-    first = history.beginning.weights if history.beginning else {}
-    known = [(name, weight) for name, weight in first.items() if module_of(name) == layer]
-    if known:
-        # The first name of a layer is its weight; a recurrent layer's second one is what time multiplies by.
-        return known[min(1, len(known) - 1)][1] if len(known) > 1 and "_hh" in known[1][0] else known[0][1]
     found = anatomy.layer(layer)
-    return found.weight_std if found else None
+    return starts(history).get(layer, found.weight_std if found else None)
 
 
 def xavier(layer: Layer) -> float | None:
@@ -40,15 +54,20 @@ def xavier(layer: Layer) -> float | None:
 
 def excess(history: History, anatomy: Anatomy, layer: str) -> float | None:
     """Decades by which a layer's weights stood above Xavier's at the start (negative: below); None: not known."""
-    found, std = anatomy.layer(layer), at_start(history, anatomy, layer)
-    wanted = xavier(found) if found else None
+    return above(anatomy.layer(layer), at_start(history, anatomy, layer))
+
+
+def above(layer: Layer | None, std: float | None) -> float | None:
+    """Decades by which weights of that size stand above Xavier's for that layer; None: not known."""
+    wanted = xavier(layer) if layer else None
     return math.log10(std / wanted) if std and wanted and math.isfinite(std) else None
 
 
 def usual_excess(history: History, anatomy: Anatomy) -> float | None:
-    """The same of the layer in the middle, of those that multiply by a matrix; None: nothing is known."""
-    layers = [one.name for one in anatomy.layers if one.family in ("linear", "attention")]
-    known = [value for name in layers if (value := excess(history, anatomy, name)) is not None]
+    """What ``excess`` says of the layer in the middle, of those that multiply by a matrix; None: nothing is known."""
+    first = starts(history)
+    layers = [one for one in anatomy.layers if one.family in ("linear", "attention")]
+    known = [value for one in layers if (value := above(one, first.get(one.name, one.weight_std))) is not None]
     return statistics.median(known) if known else None
 
 

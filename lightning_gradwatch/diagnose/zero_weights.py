@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from lightning_gradwatch.diagnose.base import NO, Answer, Rule
-from lightning_gradwatch.diagnose.weights import now
+from lightning_gradwatch.diagnose.weights import sizes
 from lightning_gradwatch.records import Anatomy, CauseKind, Finding, Frame, Kind, Layer, Quantity, Segment
 
 _DRAWN = ("linear", "recurrent", "attention")
@@ -46,7 +46,8 @@ class ZeroWeights(Rule):
         if finding.kind is not Kind.VANISHING and finding.id != "zero":
             return None
         ends = {name for ledger in frame.ledgers for s in ledger.body if _ends(s) for name in s.modules}
-        guilty = [one.name for one in anatomy.layers if _is_constant(one, frame, one.name in ends)]
+        size = sizes(frame)
+        guilty = [one.name for one in anatomy.layers if _is_constant(one, size.get(one.name), one.name in ends)]
         if not guilty:
             return NO
         more = f", and those of {len(guilty) - 1} more layers" if len(guilty) > 1 else ""
@@ -58,9 +59,8 @@ class ZeroWeights(Rule):
         )
 
 
-def _is_constant(layer: Layer, frame: Frame, is_end: bool) -> bool:
+def _is_constant(layer: Layer, size: float | None, is_end: bool) -> bool:
     """Whether its weights are zero now, or began all alike where the gradient ends; normalisations always do."""
-    size = now(frame, layer.name)
     return layer.family in _DRAWN and (size == 0.0 or (is_end and layer.weight_std == 0.0))
 
 
