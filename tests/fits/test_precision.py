@@ -118,7 +118,7 @@ NETWORKS = {
     "zero-initialised head": (lambda: with_zero_head(network(False, depth=6)), 1.0),
 }
 HALF = {"healthy net, loss x 1e-6": ("vanishing", "precision"), "healthy net, loss x 1e-7": ("vanishing", "precision")}
-EVERY = {"deep sigmoid": ("vanishing", "activation"), "dead ReLU": ("dead_units", None)}
+EVERY = {"deep sigmoid": ("vanishing", "activation"), "dead ReLU": ("dead_units", "initialization")}
 PRECISIONS = {
     "16-true": ({"precision": "16-true"}, {**EVERY, **HALF}),
     "16-mixed, loss scale 1": (scaler(1.0), {**EVERY, **HALF}),
