@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from lightning_gradwatch.measure import activations
 from lightning_gradwatch.measure.attention import openness
 from lightning_gradwatch.measure.graph import Graph, Node
 from lightning_gradwatch.measure.operations import family
-from lightning_gradwatch.measure.places import Places, places
+from lightning_gradwatch.measure.places import Places
 from lightning_gradwatch.measure.ranks import Share
 from lightning_gradwatch.measure.silence import Silence
 from lightning_gradwatch.records import OperationReading
@@ -65,14 +65,14 @@ class Operations:
         self._batches, self._silence = batches, Silence() if silence is None else silence
         self._groups: dict[str, _Group] = {}
 
-    def read(self, graph: Graph, names: Mapping[int, str]) -> None:
+    def read(self, graph: Graph, where: Places) -> None:
         """Read the operations of one loss's graph, before its backward; what an earlier loss of the step showed stands.
 
         Args:
             graph: the graph.
-            names: ``id(parameter)`` -> its name.
+            where: what ``places`` says of it.
         """
-        found = _find(graph, places(graph, names))
+        found = _find(graph, where)
         new = [group for key, group in found.items() if key not in self._groups]
         for group in _spread(new, MOST_GROUPS - len(self._groups)):
             _fill(group, self._silence)
