@@ -24,6 +24,8 @@ OPEN = 0.4
 BEGAN_DEAD = 0.5
 # Weights that have grown by half since the first step.
 GREW = 1.5
+# Weights that are down to so little of their size leave their units to the biases.
+FADED = 0.3
 _BOUNDED = ("Sigmoid", "Tanh", "Hardsigmoid", "Hardtanh", "Softsign")
 
 
@@ -85,10 +87,10 @@ def blame_dead(finding: Finding, frame: Frame, anatomy: Anatomy, history: Histor
     """
     dead = {o.layer: o.silent if o.silent is not None else o.dead for o in frame.operations}
     known = [(layer, share) for layer in finding.layers if (share := dead.get(layer))]
-    if not known:
-        known = [(s.layer, 1.0) for led in frame.ledgers for s in led.segments if s.layer in finding.layers and s.dead]
+    if finding.id == "zero":  # the way down ends there, whoever measured the units
+        known = [(finding.layers[0], 1.0)]
     began = dict(history.beginning.dead) if history.beginning else {}
-    if finding.id == "zero" and history.moments and known:
+    if finding.id == "zero" and history.moments:
         # Nothing measured the units, but a path that was dead on the first measured step began so.
         began.setdefault(known[0][0], float(finding.first_step <= history.moments[0].step))
     alive = {layer: share < BEGAN_DEAD for layer, share in began.items()}
@@ -143,6 +145,8 @@ def _shares(layer: str, was_well: bool | None, facts: _Facts, *, by_training: bo
     boldest = facts.history.boldest[0]
     if was_well:
         factor = grown(facts.frame, facts.history, layer)
+        if by_training and factor is not None and factor <= FADED and boldest < BOLD and not _decays(facts.frame):
+            return {"weights": 1.0}  # no step did that: somebody made them small
         leapt = by_training or boldest >= BOLD or (factor is not None and factor >= GREW)
         return {"rate": 1.0} if leapt else {"activation": 1.0}
     over = excess(facts.history, facts.anatomy, layer)
@@ -153,6 +157,10 @@ def _shares(layer: str, was_well: bool | None, facts: _Facts, *, by_training: bo
     if by_training:  # biases, or weights of one sign: their spread does not show it
         return {"weights": 1.0} if was_well is False else {"activation": 1.0}
     return {"rate": 1.0} if was_well is None and boldest >= BOLD else {"activation": 1.0}
+
+
+def _decays(frame: Frame) -> bool:
+    return any(reading.decay > 0 for reading in frame.optimizers)
 
 
 def _input(layer: str, facts: _Facts) -> float:

@@ -57,7 +57,8 @@ class BeginsDead(Rule):
     findings = (Kind.DEAD_UNITS,)
     looks_for = f"""
         Layers of which {BEGAN_DEAD:.0%} of the units or more let nothing through on the first measured step already,
-        whose input is ordinary (else GW311 answers for its part)."""
+        whose input is ordinary (else GW311 answers for its part); or whose weights were made small while the fit ran,
+        by something other than its steps."""
     harm = """
         Units that start dead are never trained. Where a whole layer does, everything below it gets no gradient."""
     false_alarms = """
@@ -80,9 +81,12 @@ class BeginsDead(Rule):
         if blame.weights <= 0:
             return NO
         scale = "" if blame.factor is None else f"; weights at {blame.factor:.2g} times Xavier's"
+        text = f"{blame.began:.0%} of the units were dead on the first step already{scale}"
+        if blame.began < BEGAN_DEAD and blame.grown is not None:
+            text = f"weights are down to {blame.grown:.0%} of their size at the start, and no step of the fit did that"
         return Answer(
             holds=True,
             weight=blame.weights,
-            sentence=f"{blame.began:.0%} of the units were dead on the first step already{scale}",
+            sentence=text,
             evidence=(Quantity(name="dead units at the start", value=blame.began, unit="of the layer"),),
         )

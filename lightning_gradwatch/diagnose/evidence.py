@@ -9,6 +9,7 @@ from lightning_gradwatch.diagnose.course import course
 from lightning_gradwatch.diagnose.gains import gained
 from lightning_gradwatch.diagnose.hidden import inside
 from lightning_gradwatch.diagnose.losses import Losses, split
+from lightning_gradwatch.diagnose.numerics import suspected
 from lightning_gradwatch.diagnose.stall import stall
 from lightning_gradwatch.records import Anatomy, Finding, Frame, Kind, Ledger, TimeProfile
 from lightning_gradwatch.records.history import History
@@ -55,6 +56,8 @@ def gather(finding: Finding, frame: Frame, anatomy: Anatomy, history: History) -
         known["blame"] = blame_flat(finding, frame, anatomy, history)
     if finding.kind is Kind.DEAD_UNITS:
         known["blame"] = blame_dead(finding, frame, anatomy, history)
+    if finding.kind is Kind.NONFINITE and frame.fault is None and ledger is not None:
+        known["fault"] = suspected(ledger)
     if finding.kind is Kind.STALLED:
         known["stall"] = stall(frame, ledger, anatomy)
     return known

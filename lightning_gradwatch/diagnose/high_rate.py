@@ -9,14 +9,11 @@ from lightning_gradwatch.diagnose.blame import Blame
 from lightning_gradwatch.diagnose.course import BOLD, RESTLESS, Course
 from lightning_gradwatch.diagnose.gains import Gains
 from lightning_gradwatch.diagnose.stall import is_adaptive
-from lightning_gradwatch.diagnose.weights import usual_growth
 from lightning_gradwatch.records import CauseKind, Finding, Frame, Kind, Quantity
 from lightning_gradwatch.records.history import History
 
 # Rates above these are high: three times what people begin with (adaptive optimizers, and plain descent).
 HIGH = {True: 3e-3, False: 3e-2}
-# Weights that have grown by half since the first measured step.
-GREW = 1.5
 # Weight of a leap of the weights at a rate that is neither high nor low; a decade more of rate counts one more, within
 # these limits.
 _LEAPT = 1.5
@@ -78,7 +75,7 @@ class RateTooHigh(Rule):
             return _answer(gains.trained, text, frame, size) if gains.trained > 0 else NO
         if finding.kind not in (Kind.EXPLODING, Kind.NONFINITE) or "_in_time" in finding.id:
             return None
-        return _over_time(finding, frame, history, course)
+        return _over_time(frame, history, course)
 
 
 def _since(blame: Blame) -> str:
@@ -87,16 +84,15 @@ def _since(blame: Blame) -> str:
     return f"what has gone flat was well on the first step{began}{grew}"
 
 
-def _over_time(finding: Finding, frame: Frame, history: History, course: Course) -> Answer:
+def _over_time(frame: Frame, history: History, course: Course) -> Answer:
     if course.steps == 0:
         return NO  # no step has been made that could have done it
-    growth = usual_growth(frame, history)
-    grew = growth is not None and (growth >= GREW or not math.isfinite(growth))
-    leapt = course.bold_before(finding.first_step) or grew or not course.is_calm
-    if not leapt:
-        text = f"nothing but {course.steps} measured steps stands between a gradient that was fine and this one"
-        return _answer(_BY_EXCLUSION, text, frame, course.boldest)
     high = math.log10(history.top_rate / HIGH[is_adaptive(frame)]) if history.top_rate > 0 else 0.0
+    if course.is_sudden:  # weights that have grown since then are what came of it
+        text = (
+            f"after {course.steps} measured steps without a leap a rate of {history.top_rate:g} may have been too high"
+        )
+        return _answer(_BY_EXCLUSION + min(_SPAN[1], max(0.0, high)), text, frame, course.boldest)
     text = f"steps at a rate of {history.top_rate:g} change weights by up to {course.boldest:.2g} times themselves"
     return _answer(_LEAPT + min(_SPAN[1], max(_SPAN[0], high)), text, frame, course.boldest)
 

@@ -122,7 +122,7 @@ def _over_time(frame: Frame, anatomy: Anatomy, history: History, course: Course)
     over, growth = usual_excess(history, anatomy), usual_growth(frame, history)
     if over is None:
         return None
-    trained = growth is not None and growth >= _GREW and math.isfinite(growth)
+    trained = growth is not None and growth >= _GREW and course.leapt_before
     if over < math.log10(LARGE) or trained:
         return NO
     layers = sum(layer.family == "linear" for layer in anatomy.layers)

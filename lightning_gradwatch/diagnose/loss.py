@@ -20,6 +20,7 @@ HUGE_LOSS = 1e3
 FLAT = 0.1
 _FUSED = ("BinaryCrossEntropyWithLogits", "LogSoftmax", "CrossEntropy", "NllLoss")
 _OUTPUTS = ("Sigmoid", "Softmax", "Tanh")
+_LOGARITHMS = ("Log", "Log2", "Log10")
 _WRONG_LOSS = 1.5
 
 
@@ -129,7 +130,7 @@ class WrongLoss(Rule):
         fused = [name for name in names if name.startswith(_FUSED)]
         flat = [one for one in operations or () if one.family == "output" and one.slope is not None]
         if finding.kind is Kind.NONFINITE:
-            logged = fault is not None and fault.operation.startswith("Log") and bool(outputs)
+            logged = fault is not None and fault.operation in _LOGARITHMS and bool(outputs)
             return _answer(f"the logarithm of a {outputs[0].lower()} is taken by hand", None) if logged else NO
         if outputs and any(name.startswith(("LogSoftmax", "BinaryCrossEntropyWithLogits")) for name in fused):
             return _answer(f"a {outputs[0].lower()} stands in front of a loss that applies its own", None)

@@ -6,16 +6,59 @@ import math
 
 from lightning_gradwatch.diagnose.base import NO, Answer, Rule
 from lightning_gradwatch.diagnose.course import Course
-from lightning_gradwatch.records import CauseKind, Fault, Kind, Quantity
+from lightning_gradwatch.records import CauseKind, Fault, Kind, Ledger, Quantity
 
 # Operations whose result or derivative is not finite at the ends of their domain; sums and products break only on
 # numbers that are too large already.
-_EDGES = (
-    "Log", "Sqrt", "Rsqrt", "Div", "Reciprocal", "Pow", "Exp", "Norm", "LinalgVectorNorm", "Std", "Var", "Acos", "Asin",
-    "Acosh", "Atanh", "Atan2", "Cosh", "Sinh", "Tan", "Erfinv", "Lgamma", "Digamma", "Logit", "Softmax", "SafeSoftmax",
-    "Cdist", "LinalgSvd", "LinalgEigh", "LinalgCholesky", "LinalgInv", "LinalgSolve", "Prod", "Cumprod", "Mean",
-    "KlDiv",
-)  # fmt: skip
+EDGES = frozenset(
+    [
+        "Log",
+        "Log2",
+        "Log10",
+        "Log1P",
+        "Sqrt",
+        "Rsqrt",
+        "Div",
+        "Reciprocal",
+        "Pow",
+        "Exp",
+        "Exp2",
+        "Expm1",
+        "Norm",
+        "LinalgVectorNorm",
+        "Std",
+        "StdMean",
+        "Var",
+        "VarMean",
+        "Acos",
+        "Asin",
+        "Acosh",
+        "Atanh",
+        "Atan2",
+        "Cosh",
+        "Sinh",
+        "Tan",
+        "Erfinv",
+        "Lgamma",
+        "Digamma",
+        "Logit",
+        "Cdist",
+        "EuclideanDist",
+        "LinalgSvd",
+        "LinalgEigh",
+        "LinalgCholeskyEx",
+        "LinalgInvEx",
+        "LinalgSolveEx",
+        "Softmax",
+        "SafeSoftmax",
+        "Prod",
+        "Cumprod",
+        "Mean",
+        "KlDiv",
+    ]
+)
+# Of these, what stands in many a stretch beside the one that breaks.
+_USUAL = ("Mean", "Div", "Softmax", "SafeSoftmax", "Exp", "Pow")
 # The value is known, or nothing else announced it.
 _CERTAIN = 4.0
 # The fit was exploding before: the operation was only the first to break.
@@ -41,7 +84,8 @@ class BrokenOperation(Rule):
     kind = CauseKind.NUMERICS
     findings = (Kind.NONFINITE,)
     looks_for = """
-        The first operation of the step whose result or derivative is inf or nan, if it is one that has an edge: the
+        The first operation of the step whose result or derivative is inf or nan (where single operations were not
+        looked at: one in the first stretch of the backward pass that is not finite), if it is one that has an edge: the
         logarithm of 0, the derivative of a square root or of a norm at 0, 0/0, an exponential above 88, a softmax over
         nothing but -inf. It weighs less where the fit was exploding before."""
     harm = """
@@ -63,15 +107,29 @@ class BrokenOperation(Rule):
 
     def check(self, fault: Fault, course: Course) -> Answer:
         """Whether the first operation that broke stood at an edge of its own."""
-        if not fault.operation.startswith(_EDGES):
+        if fault.operation not in EDGES:
             return NO
         operand = () if fault.operand is None else (Quantity(name="value that it got", value=fault.operand),)
         return Answer(
             holds=True,
-            weight=_CERTAIN if _at_edge(fault) or course.is_calm else _FIRST_TO_BREAK,
+            weight=_CERTAIN if _at_edge(fault) or course.is_sudden else _FIRST_TO_BREAK,
             sentence=_sentence(fault),
             evidence=(Quantity(name=f"{fault.operation} that broke", value=1.0, unit="operations"), *operand),
         )
+
+
+def suspected(ledger: Ledger) -> Fault | None:
+    """The operation at an edge in the first stretch of the backward pass that makes a gradient inf or nan, if one is.
+
+    Args:
+        ledger: the ledger of the step that broke, where nobody has looked at single operations.
+    """
+    broke = next((s for s in ledger.segments if math.isnan(s.decades) or s.decades == math.inf), None)
+    names = [item.name for item in broke.operations if item.name in EDGES] if broke else []
+    if broke is None or not names:
+        return None
+    operation = min(names, key=lambda name: name in _USUAL)
+    return Fault(layer=broke.layer, operation=operation, forward=False)
 
 
 def _at_edge(fault: Fault) -> bool:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from lightning_gradwatch.diagnose.base import NO, Answer, Rule
 from lightning_gradwatch.diagnose.course import BOLD, RESTLESS, Course
 from lightning_gradwatch.records import CauseKind, Finding, Kind, Ledger, Quantity
+from lightning_gradwatch.records.history import History
 
 # Measured steps that a baseline takes.
 _BASELINE = 4
 # Beside a fit that was calm, whatever came with the batch is the likeliest reason.
-_WEIGHT = 1.0
+_WEIGHT = 2.0
+# A rate that has risen by this factor since the first step may have grown too high.
+_ROSE = 2.0
 
 
 class OutlierBatch(Rule):
@@ -42,27 +45,27 @@ class OutlierBatch(Rule):
         "Huber (1964), Robust estimation of a location parameter",
     )
 
-    def check(self, finding: Finding, course: Course, ledger: Ledger | None = None) -> Answer | None:
+    def check(self, finding: Finding, course: Course, history: History, ledger: Ledger | None = None) -> Answer | None:
         """Whether it came out of the blue."""
         if (finding.kind is Kind.EXPLODING and ":" in finding.id) or course.steps < _BASELINE:
             return None
-        if not _is_sudden(course, finding):
+        if not course.is_sudden or _rate_rose(history):
             return NO
         given = ledger.given if ledger else None
         known = [] if given is None else [Quantity(name="root mean square of the input", value=given)]
         return Answer(
             holds=True,
-            weight=_WEIGHT * (2 if finding.kind is Kind.NONFINITE else 1),
+            weight=_WEIGHT,
             sentence=f"the {course.steps} measured steps before were calm: the largest update changed a weight by "
             f"{course.restless:.1%} of itself",
             evidence=(
                 Quantity(name="calm steps before", value=float(course.steps), unit="measured steps"),
-                Quantity(name="rise of the gradient before", value=course.climbed, unit="decades"),
+                Quantity(name="largest update before", value=course.restless, unit="ratio"),
                 *known,
             ),
         )
 
 
-def _is_sudden(course: Course, finding: Finding) -> bool:
-    """Whether nothing announced it; a leap of the weights on the very step, or after it, is its consequence."""
-    return course.climbed < 1 and course.worsened < 2 and not course.bold_before(finding.first_step)
+def _rate_rose(history: History) -> bool:
+    """Whether a schedule has raised the rate since the beginning."""
+    return history.beginning is not None and 0 < _ROSE * history.beginning.rate <= history.top_rate

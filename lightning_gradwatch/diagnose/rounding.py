@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from lightning_gradwatch.diagnose.base import NO, Answer, Rule
 from lightning_gradwatch.diagnose.course import Course
-from lightning_gradwatch.records import CauseKind, Frame, Kind, Quantity
+from lightning_gradwatch.diagnose.stall import is_adaptive
+from lightning_gradwatch.records import CauseKind, Frame, Kind, ParameterReading, Quantity
 
 # Formats with two or three decimal digits, and half a unit in their last place beside the number.
 _DIGITS = {"float16": 2**-11, "bfloat16": 2**-8}
 # Share of the parameters that stand still for want of digits.
 _MOST = 0.5
 _ROUNDED = 3.0
+# Some weights are far smaller than the others and move all the same.
+_FAR = 0.1
 _OVERFLOW = 2.0
 
 
@@ -22,8 +25,8 @@ class RoundsAway(Rule):
     kind = CauseKind.PRECISION
     findings = (Kind.STALLED,)
     looks_for = f"""
-        Weights in bfloat16 or float16 that get a gradient and do not move at all, in {_MOST:.0%} or more of the
-        parameters of such a format."""
+        Weights in bfloat16 or float16 that get a gradient and do not move at all, or whose adaptive optimizer steps by
+        a tenth of their last digit or less, in {_MOST:.0%} or more of the parameters of such a format."""
     harm = """
         A bfloat16 has 8 bits: an update below 0.2 % of a weight leaves it as it is. Ordinary updates are 0.1 % and
         less, so that learning ends although the optimizer steps."""
@@ -43,20 +46,27 @@ class RoundsAway(Rule):
 
     def check(self, frame: Frame) -> Answer | None:
         """Whether weights of a coarse format stand still beside a gradient."""
-        coarse = [r for r in frame.parameters if r.dtype in _DIGITS and r.norm and r.update is not None]
+        coarse = [r for r in frame.parameters if r.dtype in _DIGITS and r.norm and r.update is not None and r.fan > 1]
         if not coarse or not any(frame.rates):
             return None
-        still = [r for r in coarse if r.update == 0]
+        still = [r for r in coarse if r.update == 0 or _is_below(r, frame)]
         if len(still) < _MOST * len(coarse):
             return NO
         dtype = still[0].dtype
         return Answer(
             holds=True,
             weight=_ROUNDED,
-            sentence=f"{len(still)} of {len(coarse)} {dtype} weights get a gradient and do not move: updates below "
+            sentence=f"{len(still)} of {len(coarse)} {dtype} weights get a gradient and hardly move: updates below "
             f"{_DIGITS[dtype]:.1%} of a weight round away",
             evidence=(Quantity(name="weights that stand still", value=len(still) / len(coarse), unit="of all"),),
         )
+
+
+def _is_below(reading: ParameterReading, frame: Frame) -> bool:
+    """Whether a step of an adaptive optimizer, as long as its rate, is far below the last digit of most weights."""
+    if not is_adaptive(frame) or not reading.weight:
+        return False
+    return max(frame.rates) / reading.weight < _FAR * _DIGITS[reading.dtype]
 
 
 class Overflows(Rule):
@@ -100,6 +110,6 @@ class Overflows(Rule):
             evidence=(
                 Quantity(name="largest number of float16", value=65504.0),
                 Quantity(name="loss scale", value=frame.loss_scale),
-                Quantity(name="rise of the gradient before", value=course.climbed, unit="decades"),
+                Quantity(name="calm steps before", value=float(course.steps), unit="measured steps"),
             ),
         )

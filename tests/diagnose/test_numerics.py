@@ -1,8 +1,12 @@
+import math
+from dataclasses import replace
+
 import pytest
 
-from lightning_gradwatch.records import Fault
+from lightning_gradwatch.diagnose.numerics import suspected
+from lightning_gradwatch.records import Fault, Operation
 from tests.diagnose.made import answer, causes, found, past
-from tests.reference.records import frame
+from tests.reference.records import chain, frame, segment
 
 BROKEN = found("nonfinite", first=8)
 CLIMBING = past(losses=[1.0] * 4 + [9.0, 99.0, 999.0, 1e5], norms=[0.0] * 4 + [1.0, 2, 4, 8], updates=[0.5] * 8)
@@ -42,3 +46,23 @@ def test_products_break_only_on_what_is_too_large_already():
 
 def test_no_operation_is_known():
     assert answer("GW702", BROKEN, frame(8)) is None
+
+
+def stretch(*names, decades=math.nan):
+    """A ledger whose first stretch that breaks holds these operations."""
+    block = segment("head", decades, names[0], "block")
+    block = replace(block, operations=tuple(Operation(name=name, family="other", share=0.2) for name in names))
+    return replace(chain(0.0), segments=(*chain(0.0).segments[:1], block, segment("net.0", math.nan)))
+
+
+def test_where_nobody_looked_at_single_operations_the_stretch_that_broke_names_one():
+    one = frame(0, stretch("Add", "Mean", "Sqrt", "Sum", "Pow"), loss=2.3)
+    told = answer("GW702", found("nonfinite"), one, history=past(losses=()))
+    assert told.sentence.startswith("the derivative of Sqrt in head is not finite")
+    assert causes(found("nonfinite"), one, history=past(losses=())) == {"GW702": 1.0}
+
+
+@pytest.mark.parametrize("names", [("LogSoftmax",), ("Expand",), ("Addmm", "Relu")])
+def test_a_stretch_without_an_edge_names_nothing(names):
+    assert suspected(stretch(*names)) is None
+    assert suspected(chain(0.0)) is None
