@@ -16,9 +16,9 @@ from typing import Any
 from gather import HERE, cases
 from run import RESULTS, halves, summary
 
-from lightning_gradwatch.callbacks.casebook import Casebook
 from lightning_gradwatch.records import Anatomy, Finding, Frame
 from lightning_gradwatch.records.lines import Start, parse
+from lightning_gradwatch.verify.casebook import Casebook
 
 FRAMES = HERE / "frames"
 
