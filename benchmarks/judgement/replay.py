@@ -8,19 +8,16 @@ Labels, measurements and the peers' alarms are those of the stored results; ``-v
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 from pathlib import Path
 from typing import Any
 
-from gather import HERE, cases
+from gather import cases
+from recordings import FRAMES, load
 from run import RESULTS, halves, summary
 
-from lightning_gradwatch.records import Anatomy, Finding, Frame
-from lightning_gradwatch.records.lines import Start, parse
 from lightning_gradwatch.verify.casebook import Casebook
-
-FRAMES = HERE / "frames"
+from lightning_gradwatch.records import Finding
 
 
 def main() -> None:
@@ -41,16 +38,13 @@ def main() -> None:
 
 def judged(file: Path) -> tuple[tuple[Finding, ...], dict[str, tuple[int, str]]]:
     """What the casebook says of the frames in a file, and the step at which each finding first was an alarm."""
-    book, rang = Casebook(), {}
-    for text in gzip.decompress(file.read_bytes()).decode().splitlines():
-        record = parse(text, file.name)
-        if isinstance(record, Start):
-            book.anatomy = record.anatomy or Anatomy()
-        elif isinstance(record, Frame):
-            book.take(record)
-            for finding in book.judge.findings:
-                if finding.is_alarm and finding.id not in rang:
-                    rang[finding.id] = record.step, str(finding.severity)
+    anatomy, frames = load(file)
+    book, rang = Casebook(anatomy=anatomy), {}
+    for frame in frames:
+        book.take(frame)
+        for finding in book.report.findings:
+            if finding.is_alarm and finding.id not in rang:
+                rang[finding.id] = frame.step, str(finding.severity)
     return book.report.findings, rang
 
 

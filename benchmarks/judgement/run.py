@@ -1,6 +1,7 @@
 """Trains every labelled fit with the watch and its peers, and prints how well each judged.
 
-    python benchmarks/judgement/run.py [--half develop|judge|both] [--only GLOB] [--new] [--jobs 2] [--json FILE] [--page FILE]
+    python benchmarks/judgement/run.py [--half develop|judge|both] [--only GLOB,...] [--new] [--jobs 2] [--json FILE]
+    python benchmarks/judgement/run.py --page docs/explanation/judgement.md
 
 Results are merged into the JSON file by the names of the fits.  README.md explains the method.
 """

@@ -6,7 +6,6 @@ python benchmarks/judgement/run_one.py mlp-sigmoid-20-default-s0
 from __future__ import annotations
 
 import copy
-import gzip
 import json
 import math
 import random
@@ -20,14 +19,13 @@ from typing import Any
 import numpy as np
 import torch
 from float64 import measured
-from gather import HERE, Case, case, peers
+from gather import Case, case, peers
 from labels import confirm
+from recordings import FRAMES, keep
 
 from lightning_gradwatch import GradWatch
 from lightning_gradwatch._lightning import namespace
 from lightning_gradwatch.cases.fitting import quiet
-
-FRAMES = HERE / "frames"
 
 
 class Notebook(namespace().Callback):
@@ -69,7 +67,7 @@ def run(one: Case) -> dict[str, Any]:
         watch = GradWatch(verbose=False, strict=True, record_to=str(recording))
         rivals, notebook = peers(), Notebook(watch, one.fit.onset)
         setup = _train(one, [*rivals, watch, notebook], folder)
-        keep_frames(recording, FRAMES / f"{one.name}.jsonl.gz")
+        keep(recording, FRAMES / f"{one.name}.jsonl.gz")
         measurement = _measurement(one, setup, notebook)
     ok, reason = confirm(one.fit, measurement)
     return {
@@ -105,18 +103,6 @@ def findings(found: Any, rang: dict[str, tuple[int, str]]) -> list[dict[str, Any
         }
         for finding in found
     ]
-
-
-def keep_frames(recording: Path, file: Path) -> None:
-    """The frames of a recording and what was watched, compressed: without what was judged of them.
-
-    Six digits of every number: half the size, and no verdict hangs on the seventh.
-    """
-    file.parent.mkdir(exist_ok=True)
-    lines = recording.read_text().splitlines() if recording.exists() else []
-    records = [json.loads(line, parse_float=lambda text: float(f"{float(text):.6g}")) for line in lines]
-    kept = [json.dumps(record, separators=(",", ":")) for record in records if record["kind"] in ("start", "frame")]
-    file.write_bytes(gzip.compress("\n".join(kept).encode(), mtime=0))
 
 
 def _train(one: Case, callbacks: list[Any], folder: str) -> Any:

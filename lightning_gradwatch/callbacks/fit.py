@@ -79,6 +79,7 @@ class LiveFit:
         self._is_mute = Trouble.MUTE in self.ranks.troubles
         alone = self.ranks.size == 1 and not self._is_mute
         self.lookout = Lookout(host, wakefulness, is_on=alone and schedule.every_n_steps > EVERY)
+        self.previous: Frame | None = None  # the last measured step
         self._scale = scale or RateScale()
         self._silence = Silence() if silence is None else silence
         self._meter: StepMeter | None = None
@@ -134,7 +135,7 @@ class LiveFit:
     def begin(self, listener: Listener) -> None:
         """Measure the batch that starts now."""
         # Names afresh: parameters come and go during a fit (unfreezing, lazy modules, swaps).
-        self._meter = StepMeter(parameter_names(self.host.model), self.ranks, self._silence)
+        self._meter = StepMeter(parameter_names(self.host.model), self.ranks, self._silence, self.previous)
         self._flat = flat_slices(self.host.engine, self.ranks.size)
         self._global_step = self.host.global_step
         optimizers = self.host.optimizers
@@ -217,7 +218,7 @@ class LiveFit:
         if overflowed and all(one.stepped for one in reading.optimizers):  # fused: skipped inside the kernel
             skipped = self.skips.count = skipped + 1
         micro_batches, accumulation = self.host.window(batch)
-        return Frame(
+        self.previous = Frame(
             step=self.sampled,
             global_step=self._global_step,
             epoch=self.host.epoch,
@@ -231,12 +232,14 @@ class LiveFit:
             micro_batches=micro_batches,
             accumulation=accumulation,
             ledgers=reading.ledgers,
+            branches=reading.branches,
             operations=reading.operations,
             times=reading.times,
             unowned=reading.unowned,
             parameters=reading.parameters,
             optimizers=reading.optimizers,
         )
+        return self.previous
 
     def agree(self, decision: bool) -> bool:
         """Whether any rank decided so; all ranks ask on the same steps, also where a watch has failed."""

@@ -94,6 +94,7 @@ class Watch(Wakeful):
             scale=self.actor.rates,
             silence=self.silence,
         )
+        self.live.previous = self.casebook.last_frame
 
     @guarded
     def _open(self, host: Host, loggers: Callable[[], Sequence[Any]], here: bool) -> None:
@@ -309,6 +310,7 @@ class Watch(Wakeful):
             self.teller.note(notes.NO_CASEBOOK)
         if self.live is not None:  # rolled back while it runs
             self.live.sampled, self.live.owed = self.casebook.last_step, self._owed
+            self.live.previous = self.casebook.last_frame
         self._wake_again(state)
 
     def __getstate__(self) -> dict[str, Any]:

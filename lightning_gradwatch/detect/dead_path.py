@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable
 from typing import ClassVar
 
+from lightning_gradwatch.detect.spare import is_spare
 from lightning_gradwatch.detect.symptom import Symptom
 from lightning_gradwatch.detect.vanishing import underflows
 from lightning_gradwatch.records import Frame, Kind, Ledger, ParameterReading, Quantity, Severity
@@ -101,7 +102,8 @@ def _layers(readings: list[ParameterReading]) -> tuple[str, ...]:
 
 def _severity(silent: list[ParameterReading], frame: Frame) -> Severity:
     whole = sum(r.size for r in frame.parameters)
-    return Severity.WARNING if whole and sum(r.size for r in silent) / whole >= _MANY else Severity.INFO
+    missed = [r for r in silent if not is_spare(r, frame)]
+    return Severity.WARNING if whole and sum(r.size for r in missed) / whole >= _MANY else Severity.INFO
 
 
 def _evidence(silent: list[ParameterReading], frame: Frame) -> tuple[Quantity, ...]:

@@ -87,7 +87,10 @@ def blame_dead(finding: Finding, frame: Frame, anatomy: Anatomy, history: Histor
     known = [(layer, share) for layer in finding.layers if (share := dead.get(layer))]
     if not known:
         known = [(s.layer, 1.0) for led in frame.ledgers for s in led.segments if s.layer in finding.layers and s.dead]
-    began = history.beginning.dead if history.beginning else {}
+    began = dict(history.beginning.dead) if history.beginning else {}
+    if finding.id == "zero" and history.moments and known:
+        # Nothing measured the units, but a path that was dead on the first measured step began so.
+        began.setdefault(known[0][0], float(finding.first_step <= history.moments[0].step))
     alive = {layer: share < BEGAN_DEAD for layer, share in began.items()}
     ledger = next(iter(frame.ledgers), None)
     return _blame(known[:1], alive, began, _Facts(ledger, frame, anatomy, history), by_training=True) if known else None

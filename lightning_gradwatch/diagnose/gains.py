@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 
 from lightning_gradwatch.diagnose.losses import GAIN, MILD, is_residual, is_scale
-from lightning_gradwatch.diagnose.weights import LARGE, excess, now, usual_growth, xavier
+from lightning_gradwatch.diagnose.weights import LARGE, excess, now, usual_excess, usual_growth, xavier
 from lightning_gradwatch.records import Anatomy, Frame, Ledger, Segment
 from lightning_gradwatch.records.flow import charged, path_to
 from lightning_gradwatch.records.history import History
@@ -62,7 +62,7 @@ def gained(ledger: Ledger, layer: str, frame: Frame, anatomy: Anatomy, history: 
     own = math.fsum(max(0.0, gain - MILD) for gain in weights) + math.fsum(inside)
     residual = max(0.0, math.fsum(sums) + min(0.0, normed) - (math.fsum(inside) if blocks else 0.0))
     total = math.fsum(s.decades for s in path)
-    trained = own * _share_of_training(frame, history)
+    trained = own * _share_of_training(frame, history, anatomy)
     return Gains(
         weights=own - trained,
         trained=trained,
@@ -106,7 +106,9 @@ def _excess(name: str, anatomy: Anatomy, frame: Frame, history: History) -> floa
     return excess(history, anatomy, name)
 
 
-def _share_of_training(frame: Frame, history: History) -> float:
-    """Share of what large weights do that is owed to their growth since the first measured step."""
+def _share_of_training(frame: Frame, history: History, anatomy: Anatomy) -> float:
+    """Share of what large weights do that is owed to their growth since the first measured step, by decades."""
     growth = usual_growth(frame, history)
-    return 1.0 - 1.0 / growth if growth is not None and growth >= _GREW else 0.0
+    if growth is None or not _GREW <= growth < math.inf:
+        return 0.0
+    return math.log10(growth) / (math.log10(growth) + max(0.0, usual_excess(history, anatomy) or 0.0))

@@ -80,7 +80,8 @@ def _tiny(stall: Stall, head: float) -> Answer:
 def _huge(first: float) -> Answer:
     return Answer(
         holds=True,
-        weight=math.log10(first) - 2,
+        weight=(math.log10(first) - 2)
+        / 1.5,  # an ordinary rate for it is lower by as much; a high one is its own fault
         sentence=f"the loss began at {first:.3g}: it sums what should be averaged, or its targets are not scaled",
         evidence=(Quantity(name="loss on the first measured step", value=first),),
     )

@@ -13,6 +13,12 @@ from lightning_gradwatch.records import Anatomy, CauseKind, Finding, Frame, Kind
 _SHUT = 0.1
 # Growth back through time that is worth a part in an explosion over the fit.
 _GROWS = 0.5
+# A plain recurrent layer whose weights multiply by this factor or more explodes over any sequence worth the name
+# (Pascanu et al. 2013: the bound is 1 for a slope of 1); torch's own begin at 0.58.
+_RADIUS = 1.5
+_UNGATED = ("RNN", "RNNCell")
+# What that weighs against a bold rate, where no decades were measured.
+_BY_WEIGHTS = 3.5
 
 
 class VanishesThroughTime(Rule):
@@ -50,7 +56,7 @@ class VanishesThroughTime(Rule):
             return None
         lost = _lost(profile)
         each = lost / max(1, profile.steps - 1)
-        radius, slope, shut = _radius(profile, frame, anatomy), _slope(profile, frame), _gates(profile, frame)
+        radius, slope, shut = _radius(profile.layer, frame, anatomy), _slope(profile, frame), _gates(profile, frame)
         passes = f"each of {profile.steps} time steps of {profile.layer} passes {10**-each:.2g} of the gradient"
         return Answer(
             holds=lost > 0,
@@ -102,13 +108,13 @@ class ExplodesThroughTime(Rule):
         """Whether time steps multiply it up, or recurrent layers whose steps are not shown."""
         if gains is not None:
             return _of_layers(gains)
-        if profile is None:
-            return None
+        if profile is None or not any(map(math.isfinite, profile.decades)):
+            return _by_weights(finding, frame, anatomy)
         grown = profile.grown
         if grown < _GROWS and "_in_time" not in finding.id:
             return NO
         each = grown / max(1, profile.steps - 1)
-        radius = _radius(profile, frame, anatomy)
+        radius = _radius(profile.layer, frame, anatomy)
         weights = "" if radius is None else f"; its recurrent weights' factor is about {radius:.2g}"
         return Answer(
             holds=grown > 0,
@@ -134,6 +140,23 @@ def _of_layers(gains: Gains) -> Answer:
     )
 
 
+def _by_weights(finding: Finding, frame: Frame, anatomy: Anatomy) -> Answer | None:
+    """Where no time step was measured, or all of them broke: what the recurrent weights alone tell."""
+    plain = [one.name for one in anatomy.layers if one.type in _UNGATED]
+    known = [(radius, name) for name in plain if (radius := _radius(name, frame, anatomy, at_start=True))]
+    if not known or "_in_time" in finding.id:
+        return None
+    radius, name = max(known)
+    if radius < _RADIUS:
+        return NO
+    return Answer(
+        holds=True,
+        weight=_BY_WEIGHTS,
+        sentence=f"the recurrent weights of {name} multiply by about {radius:.2g} at every time step",
+        evidence=_known("recurrent weights' factor, estimated", radius),
+    )
+
+
 def _lost(profile: TimeProfile) -> float:
     """As far as it was seen: behind an underflow nothing is."""
     seen = [value for value in profile.decades if math.isfinite(value)]
@@ -143,13 +166,13 @@ def _lost(profile: TimeProfile) -> float:
     return max(seen) - (first if math.isfinite(first) else min(seen))
 
 
-def _radius(profile: TimeProfile, frame: Frame, anatomy: Anatomy) -> float | None:
+def _radius(layer: str, frame: Frame, anatomy: Anatomy, *, at_start: bool = False) -> float | None:
     """Rms x sqrt(width): the spectral radius of a random square matrix (Girko's circular law)."""
-    found = anatomy.layer(profile.layer)
-    square = [r for r in frame.parameters if r.name.startswith(profile.layer + ".") and "hh" in r.name and r.fan > 1]
-    if square and square[0].weight is not None:
+    found = anatomy.layer(layer)
+    square = [r for r in frame.parameters if r.name.startswith(layer + ".") and "hh" in r.name and r.fan > 1]
+    if square and square[0].weight is not None and not at_start:
         return square[0].weight * math.sqrt(square[0].fan)
-    std = now(frame, profile.layer) or (found.weight_std if found else None)
+    std = (None if at_start else now(frame, layer)) or (found.weight_std if found else None)
     return std * math.sqrt(found.fan_in) if found and std and found.fan_in else None
 
 

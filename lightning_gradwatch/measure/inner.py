@@ -56,11 +56,13 @@ class Operations:
     """The operations of one step's graphs.
 
     Args:
-        silence: what is remembered of units between steps.
+        silence: what is remembered of units between steps.  Each rank remembers, and calls dead, what it sees itself; a
+            share is the mean over ranks.
+        batches: how many ranks see different data.
     """
 
-    def __init__(self, silence: Silence | None = None) -> None:
-        self._silence = Silence() if silence is None else silence
+    def __init__(self, silence: Silence | None = None, batches: int = 1) -> None:
+        self._batches, self._silence = batches, Silence() if silence is None else silence
         self._groups: dict[str, _Group] = {}
 
     def read(self, graph: Graph, names: Mapping[int, str]) -> None:
@@ -94,10 +96,10 @@ class Operations:
         if not self._groups:
             return ()
         counts = iter(next(values))
-        return tuple(_reading(group, counts, values) for group in self._groups.values())
+        return tuple(_reading(group, counts, values, self._batches) for group in self._groups.values())
 
 
-def _reading(group: _Group, counts: Iterator[float], values: Iterator[list[float]]) -> OperationReading:
+def _reading(group: _Group, counts: Iterator[float], values: Iterator[list[float]], batches: int) -> OperationReading:
     read = (None if x is None else next(values)[0] for x in (group.slope, group.dead, group.silent))
     slope, dead, silent = read
     return OperationReading(
@@ -107,7 +109,7 @@ def _reading(group: _Group, counts: Iterator[float], values: Iterator[list[float
         slope=slope,
         dead=dead,
         silent=silent,
-        rows=round(next(counts)),
+        rows=round(next(counts) * (1 if group.family == "norm" else batches)),  # a norm sees its own rank's
         window=round(next(counts)),
         units=group.units,
         gates=group.gates,

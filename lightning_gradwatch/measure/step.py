@@ -12,7 +12,8 @@ from typing import Any
 
 from torch import Tensor
 
-from lightning_gradwatch.measure.graph import walk
+from lightning_gradwatch.measure.branches import starved_branch
+from lightning_gradwatch.measure.graph import Graph, walk
 from lightning_gradwatch.measure.inner import Operations
 from lightning_gradwatch.measure.ledger import OpenLedger, open_ledger
 from lightning_gradwatch.measure.optimizers import OptimizerMeter
@@ -20,7 +21,7 @@ from lightning_gradwatch.measure.ranks import Ranks, Section, Share
 from lightning_gradwatch.measure.silence import Silence
 from lightning_gradwatch.measure.strays import Strays
 from lightning_gradwatch.measure.times import Profile, open_profiles
-from lightning_gradwatch.records import Ledger, OperationReading, OptimizerReading, ParameterReading, TimeProfile
+from lightning_gradwatch.records import Frame, Ledger, OperationReading, OptimizerReading, ParameterReading, TimeProfile
 
 # Truncated backpropagation or an inner loop may run hundreds of backwards in one step; the first ones tell.
 MOST_LEDGERS = 8
@@ -32,6 +33,7 @@ class Reading:
 
     loss: float | None = None  # the sum of its losses, unscaled
     ledgers: tuple[Ledger, ...] = ()
+    branches: tuple[Ledger, ...] = ()
     optimizers: tuple[OptimizerReading, ...] = ()
     parameters: tuple[ParameterReading, ...] = ()
     stepped: bool = False  # whether any optimizer was about to step
@@ -58,16 +60,25 @@ class StepMeter:
         names: ``id(parameter)`` -> its name.
         ranks: with whom the numbers are shared.
         silence: what is remembered of units from one measured step to the next.
+        previous: the measured step before, which tells of what branches there is a ledger.
     """
 
-    def __init__(self, names: Mapping[int, str], ranks: Ranks | None = None, silence: Silence | None = None) -> None:
+    def __init__(
+        self,
+        names: Mapping[int, str],
+        ranks: Ranks | None = None,
+        silence: Silence | None = None,
+        previous: Frame | None = None,
+    ) -> None:
+        self._previous = previous
         self.names, self.ranks = names, Ranks() if ranks is None else ranks
         self.backwards = 0  # all of them, a closure's repetitions included
         self._loss: Tensor | None = None
         self._ledgers: list[OpenLedger] = []
+        self._branches: list[OpenLedger] = []
         self._times: list[Profile] = []
         self._optimizers: dict[int, OptimizerMeter] = {}
-        self.strays, self.operations = Strays(), Operations(silence)
+        self.strays, self.operations = Strays(), Operations(silence, self.ranks.losses)
 
     def backward_begins(self, root: Any, loss: Tensor, scale: float, *, again: bool = True) -> None:
         """Open a ledger on this loss's graph.
@@ -87,19 +98,25 @@ class StepMeter:
         self._loss = loss if self._loss is None else self._loss + loss
         if self.backwards > MOST_LEDGERS:
             return
-        size = self.ranks.size
-        group = size // self.ranks.losses
         graph = walk(root)
         self.strays.reaches(graph, self.names)
         self.operations.read(graph, self.names)
+        self._open(graph, name, scale)
+
+    def _open(self, graph: Graph, name: str, scale: float) -> None:
+        size = self.ranks.size
+        group = size // self.ranks.losses
         ledger = open_ledger(graph, self.names, name, scale=scale, group=group, ranks=size)
-        if ledger is not None:
-            self._ledgers.append(ledger)
+        self._ledgers += [] if ledger is None else [ledger]
         self._times += open_profiles(graph, self.names, name, scale, group)
+        target = starved_branch(self._previous, name, self.strays.reached)
+        if target is not None:
+            branch = open_ledger(graph, self.names, name, target, scale, group=group, ranks=size)
+            self._branches += [] if branch is None else [branch]
 
     def backward_ends(self) -> None:
         """Take all hooks away."""
-        for hooked in (*self._ledgers, *self._times):
+        for hooked in (*self._ledgers, *self._branches, *self._times):
             hooked.close()
 
     def optimizer(self, index: int) -> OptimizerMeter:
@@ -110,7 +127,8 @@ class StepMeter:
         """The numbers, the same on all ranks: the only moment that waits, for devices and for other ranks."""
         self.backward_ends()
         loss, parameters, ledgers, inner = self.ranks.gather(self._sections())
-        closed = [] if ledgers is None else self._closed(iter(ledgers))
+        flows = iter(ledgers or [])
+        closed, beside = ([] if ledgers is None else self._closed(part, flows) for part in self._flows())
         values = iter(parameters or [])
         within = None if inner is None else iter(inner)
         unowned = () if within is None else self.strays.finish(within)
@@ -120,6 +138,7 @@ class StepMeter:
         return Reading(
             loss=loss[0][0] if loss else None,
             ledgers=tuple(ledger for ledger in closed if ledger is not None),
+            branches=tuple(ledger for ledger in beside if ledger is not None),
             optimizers=tuple(reading for reading, _ in read),
             parameters=tuple(reading for _, readings in read for reading in readings),
             stepped=bool(self._stepping()),
@@ -131,7 +150,7 @@ class StepMeter:
 
     def _sections(self) -> list[Section]:
         """What there is to know; the ledgers last, as their structure may differ between ranks."""
-        loss, meters, ledgers = self._loss, self._stepping(), self._ledgers
+        loss, meters, ledgers = self._loss, self._stepping(), [led for part in self._flows() for led in part]
         parts = [self.strays, self.operations, *self._times]
         return [
             Section([] if loss is None else [Share(loss)]),
@@ -143,8 +162,12 @@ class StepMeter:
             ),
         ]
 
-    def _closed(self, values: Iterator[list[float]]) -> list[Ledger | None]:
-        return [ledger.finish([next(values)[0] for _ in ledger.pending()]) for ledger in self._ledgers]
+    def _flows(self) -> list[list[OpenLedger]]:
+        return [self._ledgers, self._branches]
+
+    @staticmethod
+    def _closed(ledgers: list[OpenLedger], values: Iterator[list[float]]) -> list[Ledger | None]:
+        return [ledger.finish([next(values)[0] for _ in ledger.pending()]) for ledger in ledgers]
 
     def _stepping(self) -> list[OptimizerMeter]:
         """The meters of the optimizers that were about to step; the others' gradients are nobody's yet."""

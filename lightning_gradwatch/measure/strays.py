@@ -20,13 +20,13 @@ class Strays:
     """Looks after every backward of a step at the parameters that its graph reached."""
 
     def __init__(self) -> None:
-        self._reached: dict[str, Tensor] = {}
+        self.reached: dict[str, Tensor] = {}  # the parameters of the backward at hand
         self._counts: dict[str, Tensor] = {}
 
     def reaches(self, graph: Graph, names: Mapping[int, str]) -> None:
         """A backward through this graph is about to start; ``names`` says ``id(parameter)`` -> its name."""
         leaves = [node.variable for node in graph.order if hasattr(node, "variable")]
-        self._reached.update((names[id(leaf)], leaf) for leaf in leaves if id(leaf) in names)
+        self.reached = {names[id(leaf)]: leaf for leaf in leaves if id(leaf) in names}
 
     def look(self, optimizers: list[Any], names: Mapping[int, str], wrapped: bool = False) -> None:
         """A backward is over.
@@ -39,12 +39,12 @@ class Strays:
         held = [id(p) for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]]
         owned = {names[key] for key in held if key in names}
         if owned or not wrapped:
-            reached = [name for name in dict.fromkeys(names.values()) if name in self._reached]
-            fed = [(name, self._reached[name].grad) for name in reached if name not in owned]
+            reached = [name for name in dict.fromkeys(names.values()) if name in self.reached]
+            fed = [(name, self.reached[name].grad) for name in reached if name not in owned]
             for name, gradient in [(name, gradient) for name, gradient in fed if gradient is not None][:_MOST]:
                 count = torch.count_nonzero(dense(gradient))
                 self._counts[name] = count if name not in self._counts else torch.maximum(count, self._counts[name])
-        self._reached = {}
+        self.reached = {}
 
     def shares(self) -> list[Share]:
         """Numbers still on their devices; ``finish`` wants their values in this order."""

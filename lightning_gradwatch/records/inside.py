@@ -35,7 +35,7 @@ class _Strengths:
             if reading.norm is None:
                 continue
             layer = module_of(reading.name)
-            self._log[layer] = max(self._log.get(layer, -math.inf), _log_strength(reading))
+            self._log[layer] = max(self._log.get(layer, -math.inf), log_strength(reading))
             if reading.fan > 1:
                 self._weighs.add(layer)
 
@@ -49,7 +49,8 @@ class _Strengths:
         return first if math.isfinite(first) else None
 
 
-def _log_strength(reading: ParameterReading) -> float:
+def log_strength(reading: ParameterReading) -> float:
+    """log10 of the gradient that arrives at the layer of one parameter, up to a constant that all layers share."""
     norm = reading.norm or 0.0
     inputs = 1 if (reading.zeros or 0.0) > _TABLE else reading.fan
     return math.log10(norm) - math.log10(inputs) / 2 if norm > 0 else -math.inf if norm == 0 else norm

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from lightning_gradwatch.records import Anatomy, CauseKind, Finding
+from lightning_gradwatch.records import Anatomy, Cause, CauseKind, Finding
 from lightning_gradwatch.remedies.base import Advice, Cure, RemedyRule
 from lightning_gradwatch.remedies.network import has_residual, through_time, weight_layers
 
@@ -29,11 +29,17 @@ class AddResidual(RemedyRule):
         CauseKind.INITIALIZATION: Cure(
             fit=0.65, why="small weights then make a block nearly the identity, which loses nothing."
         ),
+        CauseKind.RESIDUAL: Cure(
+            fit=0.95,
+            why="a branch that begins at zero leaves the skip connection as it is: it loses and gains nothing.",
+        ),
     }
 
     def weigh(self, finding: Finding, anatomy: Anatomy) -> Advice | None:
-        """Fits deep networks whose blocks are not residual yet; best where layers keep their shape."""
+        """Fits deep networks whose blocks are not residual yet, and sums that are out of scale."""
         cause, layers = self.target(finding), weight_layers(anatomy)
+        if cause is not None and cause.kind is CauseKind.RESIDUAL:
+            return self._mend(cause)
         if cause is None or len(layers) < _SHALLOW or has_residual(finding) or through_time(finding, anatomy):
             return None
         square = sum(layer.fan_in is not None and layer.fan_in == layer.fan_out for layer in layers)
@@ -42,6 +48,16 @@ class AddResidual(RemedyRule):
             fit=self.cures[cause.kind].fit * (0.8 + 0.2 * square / len(layers)),
             advice="Add residual connections, x + f(x) around every one or two hidden layers.",
             reason=f"{self.because(cause)} {_shapes(square, len(layers))}",
+        )
+
+    def _mend(self, cause: Cause) -> Advice:
+        """For blocks that are residual already, with sums of the wrong size."""
+        return Advice(
+            cause=cause.kind,
+            fit=self.cures[cause.kind].fit,
+            title="residual branches that begin at zero",
+            advice="Start the last weights, or a scale, of each branch at zero; leave the skip alone.",
+            reason=f"{self.because(cause)} Branches divided by the root of their number do as well.",
         )
 
 

@@ -31,9 +31,9 @@ class DecayLR(RemedyRule):
     }
 
     def weigh(self, finding: Finding, anatomy: Anatomy) -> Advice | None:
-        """Fits learning rates that are too high; for a vanishing gradient never before a remedy that repairs."""
+        """Fits learning rates that are too high; for a vanishing gradient never before a remedy that repairs it."""
         cause = self.target(finding)
-        if cause is None:
+        if cause is None or finding.kind is Kind.STALLED:  # its steps are too small already
             return None
         vanishing = finding.kind is Kind.VANISHING
         fit = min(self.cures[cause.kind].fit, _VANISHING) if vanishing else self.cures[cause.kind].fit

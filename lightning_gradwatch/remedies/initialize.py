@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from typing import ClassVar
 
-from lightning_gradwatch.records import Anatomy, CauseKind, Finding
+from lightning_gradwatch.records import Anatomy, CauseKind, Finding, Kind
 from lightning_gradwatch.remedies.base import Advice, Cure, RemedyRule
 from lightning_gradwatch.remedies.network import RECTIFYING, evidence, main_activation, spreads, through_time
 
 # Weights within 10 % of the scheme's scale gain nothing by being drawn again.
 _NEAR = math.log(1.1)
+_BIASES = ", biases 0."
 _CALL = {
     "He": 'nn.init.kaiming_normal_(w, nonlinearity="relu")',
     "Xavier": "nn.init.xavier_normal_(w)",
@@ -41,13 +42,14 @@ class Initialize(RemedyRule):
         present = main_activation(finding, anatomy)
         scheme = _scheme(present, finding)
         now = spreads(anatomy, scheme)
-        if now is not None and now[0] > 0 and abs(math.log(now[0] / now[1])) < _NEAR:
+        began_dead = finding.kind is Kind.DEAD_UNITS  # biases may do that to weights of any scale
+        if not began_dead and now is not None and now[0] > 0 and abs(math.log(now[0] / now[1])) < _NEAR:
             return None
         return Advice(
             cause=cause.kind,
             fit=self.cures[cause.kind].fit * (1 - _taken_by_sigmoids(present, finding)),
             title=f"{scheme} initialisation",
-            advice=f"Draw the weights by {_CALL[scheme]} and use Adam.",
+            advice=f"Draw the weights by {_CALL[scheme]}{_BIASES if began_dead else ' and use Adam.'}",
             reason=f"{self.because(cause)} {_network(present, scheme, now)}",
         )
 

@@ -33,11 +33,20 @@ class InsertNormalization(RemedyRule):
         CauseKind.LEARNING_RATE: Cure(
             fit=0.5, why="larger weights get smaller gradients behind it, which tames big steps."
         ),
+        CauseKind.NORMALIZATION: Cure(
+            fit=0.9, why="every layer is handed numbers of size 1, from enough values, and the skip stays free."
+        ),
     }
 
     def weigh(self, finding: Finding, anatomy: Anatomy) -> Advice | None:
-        """Fits networks without any normalisation that are not recurrent along the way that is judged."""
+        """Fits networks without any that are not recurrent where they are judged; and those whose own is wrong."""
         cause = self.target(finding)
+        if cause is not None and cause.code in _MEND:
+            title, advice = _MEND[cause.code]
+            fit = self.cures[cause.kind].fit
+            return Advice(
+                cause=cause.kind, fit=fit, title=title, advice=advice, reason=f"{self.because(cause)} {_ANEW}"
+            )
         layers = weight_layers(anatomy)
         if cause is None or not layers or has_norm(finding, anatomy) or through_time(finding, anatomy):
             return None
@@ -50,6 +59,20 @@ class InsertNormalization(RemedyRule):
             reason=f"{self.because(cause)} No layer of the {len(layers)} with weights is followed by one; "
             "with fewer than about 16 samples a batch take GroupNorm or LayerNorm.",
         )
+
+
+# A normalisation that is there already, in the wrong place or of too few values: its rule -> title, what to do.
+_MEND = {
+    "GW402": (
+        "normalisation inside the branch",
+        "Normalise inside the branch, x + f(norm(x)): norm_first=True, and once at the end.",
+    ),
+    "GW403": (
+        "group normalisation",
+        "Replace BatchNorm by GroupNorm or LayerNorm, or take larger batches.",
+    ),
+}
+_ANEW = "It is another network: train it from the start."
 
 
 def _norm(anatomy: Anatomy) -> str:

@@ -70,6 +70,11 @@ class Casebook:
         return self.frames[-1].step if self.frames else -1
 
     @property
+    def last_frame(self) -> Frame | None:
+        """The last measured step itself."""
+        return self.frames[-1] if self.frames else None
+
+    @property
     def report(self) -> Report:
         """All of it as values."""
         return Report(
@@ -113,6 +118,8 @@ class Casebook:
 
 def _thinned(frames: list[Frame]) -> list[Frame]:
     """An even choice of frames, the last one always in it, that a checkpoint can carry."""
-    numbers = sum(len(f.parameters) + sum(len(ledger.segments) for ledger in f.ledgers) for f in frames)
+    flows = [ledger for frame in frames for ledger in (*frame.ledgers, *frame.branches)]
+    inside = sum(len(f.parameters) + len(f.operations) + sum(len(p.decades) for p in f.times) for f in frames)
+    numbers = inside + sum(len(ledger.segments) for ledger in flows)
     step = max(1, -(-numbers // _CARRIED))
     return frames[::-1][::step][::-1]

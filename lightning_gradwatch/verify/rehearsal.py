@@ -40,6 +40,7 @@ class Rehearsal:
             self.optimizers.append(torch.optim.Adam(trainable, lr=RATE))
         self._by_hand = self._stage is not None and not self._stage.module.automatic_optimization
         self._silence = Silence()
+        self._previous: Frame | None = None
         self._meter = StepMeter({})
         self._step = 0
         for optimizer in self.optimizers:  # they are ours and end with the copy
@@ -54,7 +55,7 @@ class Rehearsal:
     def step(self, batch: Any) -> Frame | None:
         """One step; None: it was left out, by ``training_step``."""
         index, self._step = self._step, self._step + 1
-        self._meter = StepMeter(parameter_names(self.model), silence=self._silence)
+        self._meter = StepMeter(parameter_names(self.model), silence=self._silence, previous=self._previous)
         rates = tuple(float(group["lr"]) for one in self.optimizers for group in one.param_groups)
         if self._by_hand and self._stage is not None:
             self._stage.loss(batch, index)
@@ -65,7 +66,7 @@ class Rehearsal:
             self._silence.forget()
             return None
         self._silence.commit()
-        return Frame(
+        self._previous = Frame(
             step=index,
             global_step=index,
             epoch=0,
@@ -79,6 +80,7 @@ class Rehearsal:
             parameters=reading.parameters,
             optimizers=reading.optimizers,
         )
+        return self._previous
 
     def peek(self, batch: Any) -> None:
         """A loss without a step: lazy layers learn their shapes from it."""

@@ -16,7 +16,7 @@ STAGES = {
     "updates": "lightning_gradwatch.measure.optimizers.movement",
     "host copy": "lightning_gradwatch.measure.ranks.to_host",
     "detector": "lightning_gradwatch.detect.vanishing.flow_by_layer",
-    "rule": "lightning_gradwatch.diagnose.panel.split",
+    "rule": "lightning_gradwatch.diagnose.evidence.split",
     "text": "lightning_gradwatch.report.text.finding_block",
 }
 

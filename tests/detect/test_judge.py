@@ -43,6 +43,15 @@ def test_amended_findings_keep_their_causes_until_they_resolve():
     assert (judge.findings[0].resolved, judge.findings[0].causes) == (True, FINDING.causes)
 
 
+def test_suspects_what_has_begun_to_count_and_is_no_finding_yet():
+    judge, suspects, opened = Judge(), [], []
+    for one in FRAMES:
+        opened.append(any(change.what == "opened" for change in judge.judge(one)))
+        suspects.append(judge.suspects)
+    assert opened.index(True) == 6
+    assert [i for i, suspected in enumerate(suspects) if suspected] == [4, 5]
+
+
 def test_third_party_panel():
     assert Judge([]).judge(FRAMES[5]) == []
 

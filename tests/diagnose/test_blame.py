@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -79,3 +80,11 @@ def test_units_that_died(began, std, rms, who):
 
 def test_units_that_nobody_measured():
     assert blame_dead(found("dead_units"), frame(0), net(), past()) is None
+
+
+@pytest.mark.parametrize(("first", "who"), [(0, "weights"), (5, "rate")], ids=["from the start", "later"])
+def test_a_dead_path_whose_units_nobody_measured_tells_by_its_first_step(first, who):
+    finding = found("dead_units", "zero", "net.0", first=first)
+    plain = given(1.0, -math.inf, activation="Relu")
+    dead = replace(plain, segments=tuple(replace(s, dead=1.0 if s.slope else None) for s in plain.segments))
+    assert getattr(blame_dead(finding, frame(9, dead), net(), past()), who) == 1.0

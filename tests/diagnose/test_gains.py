@@ -38,11 +38,14 @@ def test_shapes_are_no_fault_of_the_weights():
 
 
 def test_weights_that_grew_are_training_s():
-    """Three times as large as on the first step: two thirds of it came since."""
-    history = past(weights={"net.0.weight": 0.1})
-    gains = told(chain(*[0.0] * 10, linear=0.5), history=history, parameters=(weight("net.0", 0.3),))
-    assert gains.trained == pytest.approx(10 * 0.45 * 2 / 3)
-    assert gains.weights == pytest.approx(10 * 0.45 / 3)
+    """Ten times Xavier's on the first step, a hundred times now: half of it came since."""
+    parameters = (weight("net.0", 12.5),)
+    ledger = chain(*[0.0] * 10, linear=0.5)
+    gains = told(ledger, net(1, 1.25), past(weights={"net.0.weight": 1.25}), parameters)
+    assert gains.trained == pytest.approx(10 * 0.45 / 2, rel=0.01)
+    assert gains.weights == pytest.approx(10 * 0.45 / 2, rel=0.01)
+    fair = told(ledger, history=past(weights={"net.0.weight": 0.1}), parameters=parameters)
+    assert fair.trained == pytest.approx(10 * 0.45)
 
 
 def test_residual_sums():

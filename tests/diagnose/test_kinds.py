@@ -37,7 +37,7 @@ CASES = {
     "behind dead units": (
         found("dead_units", "zero", "net.0"),
         frame(9, operations=DEAD, parameters=(weight("head"), weight("net.0", norm=0.0))),
-        "activation",
+        "initialization",
     ),
     "saturation": (found("saturation"), frame(9, operations=FLAT), "activation"),
     "broken by an operation": (found("nonfinite", first=8), frame(9, fault=LOG), "numerics"),

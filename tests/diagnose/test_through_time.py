@@ -64,3 +64,15 @@ def test_growth_through_time_explains_an_explosion_over_the_fit():
 
 def test_nothing_recurrent():
     assert answer("GW503", GREW, frame(9), RNN) is None
+
+
+def test_recurrent_weights_alone_tell_where_no_step_was_measured():
+    """0.5 x sqrt(25): a factor of 2.5 at every step."""
+    wild = net(0, 0.1, layer("rnn", 0.5, "RNN", "recurrent", (25, 25)))
+    broken = found("nonfinite", first=2)
+    told = answer("GW503", broken, frame(2), wild)
+    assert "multiply by about 2.5 at every time step" in told.sentence
+    lost = TimeProfile(ledger="loss", layer="rnn", decades=(math.nan,), steps=1)
+    assert answer("GW503", broken, frame(2, times=(lost,)), wild) == told
+    assert not answer("GW503", broken, frame(2), RNN).holds
+    assert answer("GW503", broken, frame(2), net()) is None

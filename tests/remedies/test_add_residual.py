@@ -33,3 +33,8 @@ def test_does_not_apply(found, anatomy):
 
 def test_evidence_of_no_blocks_counts_none():
     assert RULE.weigh(finding(cause("depth"), **{"residual blocks": 0.0}), stack("ReLU")) is not None
+
+
+def test_sums_that_are_there_already_get_a_scale():
+    said = AddResidual().weigh(finding(cause("residual"), **{"residual blocks": 12.0}), stack("ReLU"))
+    assert "at zero; leave the skip alone" in said.advice

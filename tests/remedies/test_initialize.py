@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from lightning_gradwatch.records import Kind
 from lightning_gradwatch.remedies import prescribe
 from lightning_gradwatch.remedies.initialize import Initialize
 from tests.remedies.findings import HE, XAVIER, cause, finding, stack, with_layers
@@ -63,3 +64,8 @@ def test_new_weights_cure_tanhs():
 
 def test_a_loss_over_time_is_not_cured_by_the_linear_layers():
     assert RULE.weigh(finding(cause("initialization"), layers=("rnn",)), with_layers(stack("ReLU"), "RNN")) is None
+
+
+def test_biases_may_kill_units_behind_weights_of_the_right_scale():
+    said = RULE.weigh(finding(cause("initialization"), kind=Kind.DEAD_UNITS), stack("ReLU", std=HE))
+    assert said.advice.endswith("biases 0.")

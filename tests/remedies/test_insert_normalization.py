@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from lightning_gradwatch.records import Anatomy
@@ -46,3 +48,9 @@ def test_does_not_apply(found, anatomy):
 
 def test_a_gradient_norm_is_no_normalisation():
     assert RULE.weigh(finding(cause("depth"), **{"gradient norm": 3.0}), stack("ReLU")) is not None
+
+
+@pytest.mark.parametrize(("code", "words"), [("GW402", "norm_first=True"), ("GW403", "GroupNorm")])
+def test_one_that_is_there_already_is_moved_or_replaced(code, words):
+    found = finding(replace(cause("normalization"), code=code))
+    assert words in InsertNormalization().weigh(found, with_layers(stack("ReLU"), "BatchNorm1d")).advice

@@ -81,7 +81,26 @@ CASES = {
         stack("ReLU", std=HE),
         ["learning-rate decay"],
     ),
-    "no remedy against a detached path": (finding(cause("disconnected"), kind=Kind.DISCONNECTED), stack("ReLU"), []),
+    "a detached path": (
+        finding(cause("disconnected"), kind=Kind.DISCONNECTED),
+        stack("ReLU"),
+        ["a path to the loss"],
+    ),
+    "raw pixels": (finding(cause("data"), kind=Kind.SATURATION), stack("Tanh"), ["standardised inputs"]),
+    "log of zero": (finding(cause("numerics"), kind=Kind.NONFINITE), stack(), ["an operation that cannot break"]),
+    "a loss out of scale": (finding(cause("loss"), kind=Kind.STALLED), stack(), ["a loss in scale"]),
+    "a rate that is too low": (finding(cause("learning_rate"), kind=Kind.STALLED), stack(), ["a higher learning rate"]),
+    "sums without a scale": (
+        finding(cause("residual"), kind=Kind.EXPLODING),
+        stack("ReLU"),
+        ["residual branches that begin at zero"],
+    ),
+    "through time, exploding": (
+        finding(cause("recurrence"), kind=Kind.EXPLODING, layers=("lstm",)),
+        LSTM,
+        ["clipping by norm"],
+    ),
+    "no normalisation": (finding(cause("normalization"), kind=Kind.EXPLODING), stack("ReLU"), ["batch normalisation"]),
     "no cause is known": (finding(), stack("ReLU"), []),
 }
 

@@ -57,7 +57,7 @@ def offered(monkeypatch):
 
 def test_another_package_adds_a_remedy(offered):
     offered(Prayer)
-    assert [remedy.title for remedy in prescribe(finding(cause("data")), Anatomy())] == ["prayer"]
+    assert "prayer" in [remedy.title for remedy in prescribe(finding(cause("data")), Anatomy())]
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,9 @@ def test_a_broken_remedy_of_another_package_is_left_out_and_said(offered, item, 
 def test_a_remedy_of_another_package_that_raises_is_left_out_and_said(offered):
     offered(Raises, Prayer)
     with pytest.warns(UserWarning, match="'Raises' is left out: ZeroDivisionError"):
-        assert [remedy.name for remedy in prescribe(finding(cause("data")), Anatomy())] == ["Prayer"]
+        names = [remedy.name for remedy in prescribe(finding(cause("data")), Anatomy())]
+    assert "Prayer" in names
+    assert "Raises" not in names
 
 
 def test_ours_cannot_be_replaced(offered):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,7 +29,7 @@ class Observed:
     entered: dict[str, tuple[nn.Module, Tensor]] = field(default_factory=dict)  # leaf module -> its input
     left: dict[str, tuple[nn.Module, Tensor]] = field(default_factory=dict)  # leaf module -> its output
     deltas: dict[str, float] = field(default_factory=dict)  # leaf module -> norm of dL/d(output)
-    _known: dict[tuple[str, int], dict[str, float]] = field(default_factory=dict)
+    _known: dict[Any, Any] = field(default_factory=dict)
 
     def kernels(self) -> list[str]:
         """Names of the trained parameters of two dimensions or more."""
@@ -45,6 +46,12 @@ class Observed:
             self._known[of, 0] = {name: total / max(1, tensors[name].numel()) for name, total in totals.items()}
         return self._known[of, 0]
 
+    def once(self, key: str, ask: Callable[[], Any]) -> Any:
+        """What two peers ask of the same step is answered once."""
+        if key not in self._known:
+            self._known[key] = ask()
+        return self._known[key]
+
     def is_finite(self) -> bool:
         """Whether all weights and gradients are."""
         values = [*self._norms("gradients", 1).values(), *self._norms("weights", 1).values()]
@@ -53,7 +60,7 @@ class Observed:
     def _norms(self, of: str, order: int) -> dict[str, float]:
         if (of, order) not in self._known:
             tensors = getattr(self, of)
-            norms = torch._foreach_norm([t.double() for t in tensors.values()], order) if tensors else []
+            norms = torch._foreach_norm(list(tensors.values()), order, dtype=torch.float64) if tensors else []
             values = torch.stack(list(norms)).tolist() if norms else []
             self._known[of, order] = dict(zip(tensors, values, strict=True))
         return self._known[of, order]

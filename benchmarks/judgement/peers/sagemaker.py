@@ -68,9 +68,12 @@ class SageMaker(Peer):
     name = "sagemaker"
 
     def judge(self, seen: Observed) -> list[str]:
+        return [word for word, true in seen.once("sagemaker", lambda: self.truths(seen)).items() if true]
+
+    def truths(self, seen: Observed) -> dict[str, bool]:
         weights, updates = seen.means("weights"), seen.means("updates")
         ratios = [weight_update_ratio(weights[name], updates[name]) for name in seen.kernels()]
-        truths = {
+        return {
             "vanishing": any(map(vanishing, seen.means("gradients").values())),
             "nonfinite": not seen.is_finite() or (seen.loss is not None and not abs(seen.loss) < float("inf")),
             "exploding": any(ratio > LARGE_RATIO for ratio in ratios),
@@ -80,7 +83,6 @@ class SageMaker(Peer):
                 saturated(x, module) for module, x in seen.entered.values() if isinstance(module, nn.Tanh | nn.Sigmoid)
             ),
         }
-        return [word for word, true in truths.items() if true]
 
 
 class SageMakerAll(SageMaker):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
+Network = TypeVar("Network", bound=nn.Module)
 
-def he(module: nn.Module) -> nn.Module:
+
+def he(module: Network) -> Network:
     """He's initialisation for every linear layer and convolution, biases 0."""
     for layer in module.modules():
         if isinstance(layer, nn.Linear | nn.Conv2d):
@@ -18,7 +21,7 @@ def he(module: nn.Module) -> nn.Module:
     return module
 
 
-def xavier(module: nn.Module) -> nn.Module:
+def xavier(module: Network) -> Network:
     """Xavier's initialisation for every linear layer, biases 0."""
     for layer in module.modules():
         if isinstance(layer, nn.Linear):
@@ -27,7 +30,7 @@ def xavier(module: nn.Module) -> nn.Module:
     return module
 
 
-def lecun(module: nn.Module) -> nn.Module:
+def lecun(module: Network) -> Network:
     """Variance 1 / fan in, which self-normalising networks ask for."""
     for layer in module.modules():
         if isinstance(layer, nn.Linear):

@@ -183,11 +183,11 @@ FITS = (
         steps=300,
     ),
     healthy(
-        "mlp-relu-50-he",
+        "mlp-relu-30-he",
         "mlp",
-        "Fifty layers, He, a small rate.",
-        recipe(lambda: he(mlp(hidden=(48,) * 50)), batch=32, optimizer=adam(3e-4)),
-        steps=250,
+        "Thirty layers, He, a small rate.",
+        recipe(lambda: he(mlp(hidden=(96,) * 30)), optimizer=adam(3e-4)),
+        steps=200,
     ),
     healthy(
         "mlp-layernorm-12",

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import weakref
 from functools import partial
+from typing import Any
 
 import torch
 from fit import Setup
@@ -18,7 +19,12 @@ from . import _healthy_data as data
 from ._healthy_networks import he, mlp
 from ._healthy_task import Task, adam, adamw, healthy, recipe, sgd
 
-QUIET = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False}
+QUIET: dict[str, Any] = {
+    "logger": False,
+    "enable_progress_bar": False,
+    "enable_model_summary": False,
+    "enable_checkpointing": False,
+}
 
 
 def network() -> nn.Sequential:

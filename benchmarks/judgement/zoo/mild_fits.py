@@ -96,7 +96,7 @@ def large_start() -> nn.Sequential:
     return network
 
 
-def rnn(kind=nn.RNN) -> LastStep:
+def rnn(kind: type[nn.RNNBase] = nn.RNN) -> LastStep:
     return LastStep(kind(8, 48, batch_first=True), 48)
 
 

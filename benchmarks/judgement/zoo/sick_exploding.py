@@ -154,7 +154,7 @@ FITS: tuple[Fit, ...] = (
     sick(
         "mlp-outlier-batch-at-120",
         "data",
-        "The batch of step 120 is a million times too large and of the wrong sign, and plain SGD destroys the weights on it.",
+        "The batch of step 120 is a million times too large and of the wrong sign: SGD destroys the weights on it.",
         ("exploding", "dead_units", "nonfinite"),
         ("data",),
         on_digits(lambda: he(mlp(4, nn.ReLU)), _outlier(-1e6, 120), optimizer=sgd(lr=0.05)),
