@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gather import cases
-from scoring import score, score_peers, with_places
+from scoring import confirmed, score, score_peers
 from tables import report
 
 _HEAD = """\
@@ -31,7 +31,7 @@ are re-implemented from their published formulas, at their defaults, and watch t
 def page(results: Mapping[str, Mapping[str, Any]]) -> str:
     """All of the page."""
     fits = {one.name: one.fit for one in cases()}
-    rows = [with_places(row, fits[name]) for name, row in results.items() if name in fits and "error" not in row]
+    rows = [confirmed(row, fits[name]) for name, row in results.items() if name in fits and "error" not in row]
     halves = []
     for half in ("develop", "judge"):
         of = [row for row in rows if row["half"] == half]

@@ -16,8 +16,8 @@ from gather import cases
 from recordings import FRAMES, load
 from run import RESULTS, halves, summary
 
-from lightning_gradwatch.callbacks.casebook import Casebook
 from lightning_gradwatch.records import Finding
+from lightning_gradwatch.verify.casebook import Casebook
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from gather import HERE, Case, case, cases
-from scoring import score, score_peers, with_places
+from scoring import confirmed, score, score_peers
 from tables import report
 
 RESULTS = HERE / "results.json"
@@ -50,7 +50,7 @@ def main() -> None:
 
 def halves(rows: Sequence[dict[str, Any]]) -> str:
     """The report of each half that has fits."""
-    good = [with_places(row, case(row["name"]).fit) for row in rows if "error" not in row]
+    good = [confirmed(row, case(row["name"]).fit) for row in rows if "error" not in row]
     failed = [f"{row['name']} did not run: {row['error']}" for row in rows if "error" in row]
     texts = []
     for half in ("develop", "judge"):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from fit import Fit
-from labels import places
+from labels import confirm, places
 
 Row = Mapping[str, Any]
 SOON = 20  # steps from the onset within which an alarm is in time
@@ -164,9 +164,10 @@ def _mistakes(row: Row) -> Iterable[tuple[str, str]]:
             yield sort, f"{said}, not {' or '.join(map(str, wanted))}"
 
 
-def with_places(row: Mapping[str, Any], fit: Fit) -> dict[str, Any]:
-    """A result with the places that count as right, for its fit as it is labelled now."""
-    return {**row, "places": places(fit, row["measurement"])}
+def confirmed(row: Mapping[str, Any], fit: Fit) -> dict[str, Any]:
+    """A result with the places that count as right and whether its label holds, for the fit as it is labelled now."""
+    holds, reason = confirm(fit, row["measurement"])
+    return {**row, "places": places(fit, row["measurement"]), "confirmed": holds, "reason": reason}
 
 
 def share(part: Sequence[Any], whole: Sequence[Any]) -> float | None:

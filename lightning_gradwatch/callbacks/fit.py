@@ -235,6 +235,7 @@ class LiveFit:
             branches=reading.branches,
             operations=reading.operations,
             times=reading.times,
+            fault=None if overflowed else reading.fault,
             unowned=reading.unowned,
             parameters=reading.parameters,
             optimizers=reading.optimizers,

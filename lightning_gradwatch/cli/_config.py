@@ -9,8 +9,6 @@ from typing import Any
 from lightning_gradwatch.cli._targets import load
 from lightning_gradwatch.errors import MissingExtra, UnreadableRecord, WrongArgument
 
-_ARGUMENTS = {"model": "TARGET", "data": "--data"}  # where the class stands, if not in the file
-
 
 def parts(file: Path, model: Any = None, data: Any = None) -> tuple[Callable[[], Any], Callable[[], Any] | None]:
     """Functions that make the model and the data; None: the file describes no data.
@@ -63,13 +61,11 @@ def _maker(key: str, section: Any, kind: Any, file: Path) -> Callable[[], Any]:
     path, values = section.get("class_path"), section
     if path is not None:
         if kind is not None:
-            raise WrongArgument(_ARGUMENTS[key], f"left out where the file names the class of the {key}", path)
+            raise WrongArgument("class_path", "left out where the command names the class", path)
         kind = load(f"{key}.class_path", _as_target(str(path)))
         values = {**(section.get("init_args") or {}), **(section.get("dict_kwargs") or {})}
     if not isinstance(kind, type):
-        raise WrongArgument(
-            _ARGUMENTS[key], f"the class of the {key}, of which the file gives only arguments", path or kind
-        )
+        raise WrongArgument("class_path", "that of a class, in the file or on the command line", path or kind)
     return _made(key, kind, values, file)
 
 

@@ -93,8 +93,8 @@ class BrokenOperation(Rule):
     false_alarms = """
         Values behind a `torch.where` that are not used: their gradient is 0 times inf, which is nan all the same."""
     example = """
-        loss = -torch.log(probability).mean()        # one probability is 0
-        distance = (a - b).pow(2).sum().sqrt()       # a equals b: its derivative is 1/0"""
+        loss = -torch.log(probability).mean()  # one probability is 0
+        distance = (a - b).pow(2).sum().sqrt()  # a equals b: its derivative is 1/0"""
     remedy = """
         Keep the value off the edge: `log(x + eps)`, `sqrt(x + eps)`, `clamp(min=eps)`; better the fused function
         (`log_softmax`, `binary_cross_entropy_with_logits`, `logsumexp`), which never gets there."""

@@ -151,7 +151,7 @@ def _leaky(x: Tensor, node: Any) -> Tensor:
 _SLOPES: dict[str, tuple[str, Callable[[Tensor, Any], Tensor], float]] = {
     "Sigmoid": ("result", lambda y, _: y * (1 - y), 0.25),
     "Tanh": ("result", lambda y, _: 1 - y * y, 1.0),
-    "Relu": ("result", lambda y, _: (y > 0).float(), 1.0),
+    "Relu": ("result", lambda y, _: y > 0, 1.0),
     "Hardtanh": ("self", _inside, 1.0),
     "LeakyRelu": ("self", _leaky, 1.0),
     "Threshold": ("self", lambda x, node: (x > float(getattr(node, "_saved_threshold", 0.0))).float(), 1.0),
@@ -165,3 +165,5 @@ _SLOPES: dict[str, tuple[str, Callable[[Tensor, Any], Tensor], float]] = {
     "Hardsigmoid": ("self", lambda x, _: ((x > -3) & (x < 3)).float() / 6, 1 / 6),
     "LogSigmoid": ("self", lambda x, _: torch.sigmoid(-x), 1.0),
 }
+
+KNOWN = frozenset(_SLOPES)

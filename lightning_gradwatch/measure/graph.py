@@ -34,6 +34,11 @@ class Graph:
         return {node: operation(node.name()) for node in self.order}
 
     @cached_property
+    def slopes(self) -> dict[Node, Any]:
+        """What was read of activations so far, so that nobody reads one twice."""
+        return {}
+
+    @cached_property
     def parents(self) -> dict[Node, list[Node]]:
         """The reversed edges, towards the loss."""
         parents: dict[Node, list[Node]] = {node: [] for node in self.order}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from lightning_gradwatch.measure import activations
 from lightning_gradwatch.measure.attention import openness
 from lightning_gradwatch.measure.graph import Graph, Node
 from lightning_gradwatch.measure.operations import family
-from lightning_gradwatch.measure.places import Places, places
+from lightning_gradwatch.measure.places import Places
 from lightning_gradwatch.measure.ranks import Share
 from lightning_gradwatch.measure.silence import Silence
 from lightning_gradwatch.records import OperationReading
@@ -65,17 +65,17 @@ class Operations:
         self._batches, self._silence = batches, Silence() if silence is None else silence
         self._groups: dict[str, _Group] = {}
 
-    def read(self, graph: Graph, names: Mapping[int, str]) -> None:
+    def read(self, graph: Graph, where: Places) -> None:
         """Read the operations of one loss's graph, before its backward; what an earlier loss of the step showed stands.
 
         Args:
             graph: the graph.
-            names: ``id(parameter)`` -> its name.
+            where: what ``places`` says of it.
         """
-        found = _find(graph, places(graph, names))
+        found = _find(graph, where)
         new = [group for key, group in found.items() if key not in self._groups]
         for group in _spread(new, MOST_GROUPS - len(self._groups)):
-            _fill(group, self._silence)
+            _fill(group, graph, self._silence)
             group.nodes = []  # a node keeps the graph and all its activations alive
             if group.slope is not None or group.dead is not None or group.family == "norm":
                 self._groups[group.key] = group
@@ -152,12 +152,12 @@ def _gates(graph: Graph, node: Node) -> bool:
     return found
 
 
-def _fill(group: _Group, silence: Silence) -> None:
+def _fill(group: _Group, graph: Graph, silence: Silence) -> None:
     nodes = _spread(group.nodes, MOST_USES)
     if group.family == "norm":
         group.units, group.rows = _extent(group.operation, nodes[0])
         return
-    slopes = [_slope(group.operation, node) for node in nodes]
+    slopes = [_slope(graph, node) for node in nodes]
     known = [slope for slope in slopes if slope is not None]
     group.slope = torch.stack(known).mean() if known else None
     masks = [activations.dead_units(group.operation, node, group.channels) for node in nodes]
@@ -172,9 +172,12 @@ def _fill(group: _Group, silence: Silence) -> None:
         group.silent, group.window = silence.take(group.key, dead) or (None, 0)
 
 
-def _slope(name: str, node: Node) -> Tensor | None:
-    ratio = activations.slope_ratio(name, node)
-    return openness(name, node) if ratio is None else ratio
+def _slope(graph: Graph, node: Node) -> Tensor | None:
+    name = graph.operations[node]
+    if name not in activations.KNOWN:
+        return openness(name, node)
+    graph.slopes[node] = activations.slope_ratio(name, node)
+    return graph.slopes[node]
 
 
 def _extent(name: str, node: Any) -> tuple[int, int]:

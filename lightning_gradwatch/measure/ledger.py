@@ -44,11 +44,12 @@ class OpenLedger:
         hidden: Hidden,
         ranks: int,
         scale: float,
+        slopes: Mapping[Node, Tensor | None],
     ) -> None:
         self.name, self.target, self._scale = name, target, scale
         self._kinds, self._below, self._unplaced = hidden.kinds, hidden.layers_in(end), hidden.unplaced_before(target)
         self._cuts, self._ranks = cuts, ranks
-        self._slopes = [_mean(activations.slope_ratio, piece) for piece in cuts]
+        self._slopes = [_mean(lambda name, node: _slope(name, node, slopes), piece) for piece in cuts]
         self._dead = [_mean(activations.dead_share, piece) for piece in cuts]
         self._given = [given(end)]
         nodes = [piece.first for piece in cuts] + [end]
@@ -199,7 +200,9 @@ def open_ledger(
             piece.formats = formats_in(piece.nodes)
     copies = dict(zip(route.nodes, plain_copies(route.nodes, group), strict=True))
     held = [copies[piece.first] for piece in cuts] + [copies[found.node]]
-    return OpenLedger(name, found.parameter, cuts, found.node, held, hidden=hidden, ranks=ranks, scale=scale)
+    return OpenLedger(
+        name, found.parameter, cuts, found.node, held, hidden=hidden, ranks=ranks, scale=scale, slopes=graph.slopes
+    )
 
 
 def _uses(graph: Graph, names: Mapping[int, str], hidden: Hidden) -> list[Use]:
@@ -210,6 +213,10 @@ def _uses(graph: Graph, names: Mapping[int, str], hidden: Hidden) -> list[Use]:
     # What an opaque operation holds is used by it; the layer whose output it gives is the one that the gradient meets
     # first in there.
     return [use for use in found if use.node not in hidden.insides] + hidden.uses()
+
+
+def _slope(name: str, node: Node, known: Mapping[Node, Tensor | None]) -> Tensor | None:
+    return known[node] if node in known else activations.slope_ratio(name, node)
 
 
 def _mean(statistic: Any, piece: Cut) -> Tensor | None:

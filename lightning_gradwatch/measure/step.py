@@ -6,6 +6,7 @@ step any more.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,15 +14,25 @@ from typing import Any
 from torch import Tensor
 
 from lightning_gradwatch.measure.branches import starved_branch
+from lightning_gradwatch.measure.faults import Faults
 from lightning_gradwatch.measure.graph import Graph, walk
 from lightning_gradwatch.measure.inner import Operations
 from lightning_gradwatch.measure.ledger import OpenLedger, open_ledger
 from lightning_gradwatch.measure.optimizers import OptimizerMeter
+from lightning_gradwatch.measure.places import places
 from lightning_gradwatch.measure.ranks import Ranks, Section, Share
 from lightning_gradwatch.measure.silence import Silence
 from lightning_gradwatch.measure.strays import Strays
 from lightning_gradwatch.measure.times import Profile, open_profiles
-from lightning_gradwatch.records import Frame, Ledger, OperationReading, OptimizerReading, ParameterReading, TimeProfile
+from lightning_gradwatch.records import (
+    Fault,
+    Frame,
+    Ledger,
+    OperationReading,
+    OptimizerReading,
+    ParameterReading,
+    TimeProfile,
+)
 
 # Truncated backpropagation or an inner loop may run hundreds of backwards in one step; the first ones tell.
 MOST_LEDGERS = 8
@@ -39,6 +50,7 @@ class Reading:
     stepped: bool = False  # whether any optimizer was about to step
     operations: tuple[OperationReading, ...] = ()
     times: tuple[TimeProfile, ...] = ()
+    fault: Fault | None = None  # where the first number that is not finite came from
     unowned: tuple[str, ...] = ()  # parameters with a gradient that no optimizer has
     hidden: tuple[str, ...] = ()  # parameters whose gradients are left out, as no rank holds them
 
@@ -46,6 +58,15 @@ class Reading:
     def is_kept_elsewhere(self) -> bool:
         """Whether a backward reached the parameters and no parameter has a gradient: an engine keeps them to itself."""
         return bool(self.ledgers and self.parameters) and all(reading.norm is None for reading in self.parameters)
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether some number of the step is not finite."""
+        ends = [ledger.end for ledger in (*self.ledgers, *self.branches)]
+        sick = any(reading.nonfinite for reading in self.parameters) or any(
+            math.isnan(end) or end > 999 for end in ends
+        )
+        return sick or (self.loss is not None and not math.isfinite(self.loss))
 
     def of_an_engine(self, norm: float | None) -> Reading:
         """What is left of it when an engine keeps the gradients: nothing of parameters, the norm of the whole."""
@@ -78,6 +99,7 @@ class StepMeter:
         self._branches: list[OpenLedger] = []
         self._times: list[Profile] = []
         self._optimizers: dict[int, OptimizerMeter] = {}
+        self.faults = Faults()
         self.strays, self.operations = Strays(), Operations(silence, self.ranks.losses)
 
     def backward_begins(self, root: Any, loss: Tensor, scale: float, *, again: bool = True) -> None:
@@ -100,8 +122,16 @@ class StepMeter:
             return
         graph = walk(root)
         self.strays.reaches(graph, self.names)
-        self.operations.read(graph, self.names)
+        where = places(graph, self.names)
+        self.operations.read(graph, where)
+        self.faults.read(graph, self.names, where, broken=self._looks_broken(loss))
         self._open(graph, name, scale)
+
+    def _looks_broken(self, loss: Tensor) -> bool:
+        """Where a look would wait for a device, it is taken only after a step that was broken."""
+        before = self._previous
+        looks = loss.device.type == "cpu" or (before is not None and not math.isfinite(before.loss or before.norm or 0))
+        return looks and not bool(loss.isfinite().all())
 
     def _open(self, graph: Graph, name: str, scale: float) -> None:
         size = self.ranks.size
@@ -135,8 +165,10 @@ class StepMeter:
         operations = () if within is None else self.operations.finish(within)
         times = () if within is None else [profile.finish(within) for profile in self._times]
         read = [] if parameters is None else [meter.finish(values) for meter in self._stepping()]
-        return Reading(
-            loss=loss[0][0] if loss else None,
+        known = loss[0][0] if loss else None
+        fault = None if within is None else self.faults.finish(within, known, alone=self.ranks.size == 1)
+        reading = Reading(
+            loss=known,
             ledgers=tuple(ledger for ledger in closed if ledger is not None),
             branches=tuple(ledger for ledger in beside if ledger is not None),
             optimizers=tuple(reading for reading, _ in read),
@@ -147,11 +179,12 @@ class StepMeter:
             unowned=unowned,
             hidden=tuple(name for meter in self._stepping() for name in meter.hidden),
         )
+        return replace(reading, fault=fault) if reading.is_broken else reading
 
     def _sections(self) -> list[Section]:
         """What there is to know; the ledgers last, as their structure may differ between ranks."""
         loss, meters, ledgers = self._loss, self._stepping(), [led for part in self._flows() for led in part]
-        parts = [self.strays, self.operations, *self._times]
+        parts = [self.strays, self.operations, *self._times, self.faults]
         return [
             Section([] if loss is None else [Share(loss)]),
             Section([s for m in meters for s in m.shares()], lambda: [m.structure() for m in meters]),

@@ -12,8 +12,6 @@ from torch import Tensor
 
 from lightning_gradwatch.errors import WrongArgument
 
-_DATA = "a batch, an iterable of batches, a DataLoader or a LightningDataModule"
-
 
 def take(data: Any, count: int) -> list[Any]:
     """The first batches, at most so many; at least one.
@@ -32,11 +30,11 @@ def take(data: Any, count: int) -> list[Any]:
     if hasattr(data, "train_dataloader"):
         data = _loader(data)
         if data is None:
-            raise WrongArgument("data", _DATA, "a train_dataloader that gives None")
+            raise WrongArgument("data", "a source of batches", "a train_dataloader that gives None")
     if is_batch(data):
         return [data]
     if _holds_loaders(data) or not isinstance(data, Iterable) or isinstance(data, (str, bytes)):
-        raise WrongArgument("data", _DATA, type(data).__name__)
+        raise WrongArgument("data", "a batch, batches, a DataLoader or a LightningDataModule", type(data).__name__)
     with _generators_kept(data):
         found = list(itertools.islice(data, count))
     if not found:

@@ -14,7 +14,6 @@ from lightning_gradwatch.verify import notes
 
 # The keys under which a dict of a batch has its targets.
 TARGETS = ("labels", "label", "targets", "target", "y")
-_NO_LOSS = "given where output and targets fit none of the usual losses"
 
 Loss = Callable[[Any, Any], Tensor]
 
@@ -124,7 +123,7 @@ def usual(output: Tensor, target: Any) -> tuple[Tensor, str, str]:
         return functional.cross_entropy(classes, target.long()), "cross entropy", "the targets are whole numbers"
     if output.numel() != target.numel():
         shapes = f"an output of shape {tuple(output.shape)} and targets of shape {tuple(target.shape)}"
-        raise WrongArgument("loss", _NO_LOSS, shapes)
+        raise WrongArgument("loss", "given where output and targets fit none of the usual losses", shapes)
     wanted = target.reshape(output.shape).to(output.dtype)
     if bool(((wanted == 0) | (wanted == 1)).all()):
         value = functional.binary_cross_entropy_with_logits(output, wanted)

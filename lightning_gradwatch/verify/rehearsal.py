@@ -9,7 +9,9 @@ from torch import Tensor, nn
 
 from lightning_gradwatch.anatomy import parameter_names
 from lightning_gradwatch.measure.parameters import owned_by
+from lightning_gradwatch.measure.silence import Silence
 from lightning_gradwatch.measure.step import StepMeter
+from lightning_gradwatch.measure.traits import traits_of
 from lightning_gradwatch.records import Frame
 from lightning_gradwatch.verify.batches import fresh
 from lightning_gradwatch.verify.objective import Objective, scalar
@@ -37,6 +39,8 @@ class Rehearsal:
             trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
             self.optimizers.append(torch.optim.Adam(trainable, lr=RATE))
         self._by_hand = self._stage is not None and not self._stage.module.automatic_optimization
+        self._silence = Silence()
+        self._previous: Frame | None = None
         self._meter = StepMeter({})
         self._step = 0
         for optimizer in self.optimizers:  # they are ours and end with the copy
@@ -51,7 +55,7 @@ class Rehearsal:
     def step(self, batch: Any) -> Frame | None:
         """One step; None: it was left out, by ``training_step``."""
         index, self._step = self._step, self._step + 1
-        self._meter = StepMeter(parameter_names(self.model))
+        self._meter = StepMeter(parameter_names(self.model), silence=self._silence, previous=self._previous)
         rates = tuple(float(group["lr"]) for one in self.optimizers for group in one.param_groups)
         if self._by_hand and self._stage is not None:
             self._stage.loss(batch, index)
@@ -59,8 +63,10 @@ class Rehearsal:
             return None
         reading = self._meter.finish()
         if not reading.stepped:
+            self._silence.forget()
             return None
-        return Frame(
+        self._silence.commit()
+        self._previous = Frame(
             step=index,
             global_step=index,
             epoch=0,
@@ -68,9 +74,13 @@ class Rehearsal:
             loss=reading.loss,
             rates=rates,
             ledgers=reading.ledgers,
+            operations=reading.operations,
+            times=reading.times,
+            unowned=reading.unowned,
             parameters=reading.parameters,
             optimizers=reading.optimizers,
         )
+        return self._previous
 
     def peek(self, batch: Any) -> None:
         """A loss without a step: lazy layers learn their shapes from it."""
@@ -109,12 +119,15 @@ class Rehearsal:
             meter.backward_begins(loss.grad_fn, loss.detach().float().sum(), 1.0)
         loss.backward(*args, **kwargs)
         meter.backward_ends()
+        meter.strays.look(self.optimizers, meter.names, False)
         for index, optimizer in enumerate(self.optimizers):
             meter.optimizer(index).arrives(owned_by(optimizer, index, meter.names), 1.0)
 
     def _begins(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         meter, index = self._meter, self._index(optimizer)
-        meter.optimizer(index).begins(lambda: owned_by(optimizer, index, meter.names), 1.0, meter.backwards)
+        meter.optimizer(index).begins(
+            lambda: owned_by(optimizer, index, meter.names), 1.0, meter.backwards, traits_of(optimizer)
+        )
 
     def _ends(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         self._meter.optimizer(self._index(optimizer)).ends()

@@ -17,8 +17,6 @@ from lightning_gradwatch.verify.ground import reseed
 from lightning_gradwatch.verify.redraw import redraw
 from lightning_gradwatch.verify.stage import is_module, set_up
 
-_MODEL = "a torch.nn.Module or a function that makes one"
-
 
 class Subject:
     """Gives copies, each as a fit would begin with it; what was given is only ever copied.
@@ -63,7 +61,7 @@ class Subject:
         reseed(seed)
         made = self._call()
         if not isinstance(made, nn.Module):
-            raise WrongArgument("model", _MODEL, f"a function that gave a {type(made).__name__}")
+            raise WrongArgument("model", "a function that makes a torch.nn.Module", type(made).__name__)
         return self._copied(_plain(made))
 
     def _call(self) -> Any:
@@ -82,11 +80,13 @@ class Subject:
             return copy.deepcopy(model, {id(item): item for item in held if isinstance(item, (DataLoader, Dataset))})
         except Exception as error:
             if not self.makes:
-                rule = "a network that copy.deepcopy can copy, or a function that makes one"
-                raise WrongArgument("model", rule, f"{type(error).__name__}: {error}") from error
+                what = f"{type(error).__name__}: {error}"
+                raise WrongArgument(
+                    "model", "one that copy.deepcopy can copy, or a function that makes one", what
+                ) from error
             if _plain(self._call()) is model:
-                rule = "a function that makes a new network each time"
-                raise WrongArgument("model", rule, "one that gives the same again") from error
+                same = "one that gives the same again"
+                raise WrongArgument("model", "a function that makes a new network each time", same) from error
             self._uncopied = True
             return model  # made for us, and for nobody else
 
@@ -110,6 +110,6 @@ class Subject:
 def _plain(model: Any) -> nn.Module:
     """The network inside the wrappers of data parallelism and of ``torch.compile``."""
     if not isinstance(model, nn.Module):
-        raise WrongArgument("model", _MODEL, type(model).__name__)
+        raise WrongArgument("model", "a torch.nn.Module or a function that makes one", type(model).__name__)
     model = _lightning.unwrapped_module(model)
     return getattr(model, "_orig_mod", model)

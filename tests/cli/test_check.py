@@ -162,7 +162,7 @@ WRONG = {
         ("nets:nope", *DATA),
         "`TARGET` must be a name that is there, got 'nets:nope'. Available",
     ),
-    "makes no network": (("nets:text", *DATA), "got 'a function that gave a str'"),
+    "makes no network": (("nets:text", *DATA), "`model` must be a function that makes a torch.nn.Module, got 'str'"),
     "is no network": (
         ("nets:X", *DATA),
         "`model` must be a torch.nn.Module or a function that makes one, got 'T",

@@ -97,16 +97,8 @@ WRONG = {
     "no such class": ("model: nets.Nope", (), "`model.class_path` must be a name that is there, got 'nets:Nope'"),
     "no such module": ("model: nope.Nope", (), "`model.class_path` must be in a module that can be imported from here"),
     "no path": ("model: Nope", (), "`model.class_path` must be written as package.module:name"),
-    "no class": (
-        "model: nets.X",
-        (),
-        "`TARGET` must be the class of the model, of which the file gives only",
-    ),
-    "both": (
-        FULL,
-        ("nets:Lit",),
-        "`TARGET` must be left out where the file names the class of the model, got",
-    ),
+    "no class": ("model: nets.X", (), "`class_path` must be that of a class, in the file or on the command line"),
+    "both": (FULL, ("nets:Lit",), "`class_path` must be left out where the command names the class, got 'nets.Lit'"),
     "a wrong argument": (FULL.replace("depth", "dept"), (), "'c.yaml': model: "),
     "a wrong type": (FULL.replace("16", "deep"), (), "'c.yaml': model: "),
     "a list": ("model: [1]", (), "'c.yaml': model: not the arguments of a class."),

@@ -31,12 +31,12 @@ FAULTS = {
     "detector": ("detect.vanishing.flow_by_layer", 0, {}),
     "detector, later": ("detect.vanishing.flow_by_layer", 5, {}),
     "rule of a cause": ("diagnose.panel.split", 0, {}),
-    "remedy": ("callbacks.casebook.prescribe", 0, {}),
+    "remedy": ("verify.casebook.prescribe", 0, {}),
     "words of a finding": ("report.text.finding_block", 0, {}),
     "last line": ("report.text.closing_line", 0, {}),
     "policy": ("callbacks.policy.Policy.action", 0, {"on_vanishing": "stop"}),
-    "checkpoint's state": ("callbacks.casebook.Casebook.state", 0, {}),
-    "checkpoint's state, later": ("callbacks.casebook.Casebook.state", 5, {}),
+    "checkpoint's state": ("verify.casebook.Casebook.state", 0, {}),
+    "checkpoint's state, later": ("verify.casebook.Casebook.state", 5, {}),
     "cleaning up": ("remedies.rate_scale.RateScale.detach", 0, {}),
 }
 
@@ -75,7 +75,7 @@ def test_an_error_while_a_state_is_loaded(monkeypatch, caplog, tmp_path):
     first = GradWatch(every_n_steps=1)
     run(first, folder=tmp_path)
     state = first.state_dict()
-    broken(monkeypatch, "callbacks.casebook.Casebook.restore")
+    broken(monkeypatch, "verify.casebook.Casebook.restore")
     with pytest.raises(Injected):
         GradWatch(strict=True).load_state_dict(state)
     watch = GradWatch()
@@ -104,7 +104,7 @@ def test_a_watch_that_fails_leaves_the_rates_as_it_had_scaled_them(monkeypatch, 
 def test_a_checkpoint_without_findings_still_holds_the_rates(monkeypatch, caplog):
     watch = GradWatch(every_n_steps=1, on_vanishing="decay_lr", decay_factor=0.5, max_decays=1)
     trainer(NAMESPACES[0], [watch]).fit(module(NAMESPACES[0], network()), data())
-    broken(monkeypatch, "callbacks.casebook.Casebook.state")
+    broken(monkeypatch, "verify.casebook.Casebook.state")
     state = watch.state_dict()
     assert [record.exc_info[0] for record in said(caplog)] == [Injected]
     resumed = GradWatch(on_vanishing="decay_lr")

@@ -9,13 +9,15 @@ from lightning_gradwatch.anatomy import parameter_names
 from lightning_gradwatch.measure.graph import walk
 from lightning_gradwatch.measure.host import to_host
 from lightning_gradwatch.measure.inner import Operations
+from lightning_gradwatch.measure.places import places
 from lightning_gradwatch.measure.silence import Silence
 
 
 def read(net, x, loss_of=lambda output: output.square().mean(), silence=None):
     operations = Operations(silence)
     loss = loss_of(net(x))
-    operations.read(walk(loss.grad_fn), parameter_names(net))
+    graph = walk(loss.grad_fn)
+    operations.read(graph, places(graph, parameter_names(net)))
     return operations.finish(iter(to_host([share.tensor for share in operations.shares()])))
 
 
@@ -196,7 +198,8 @@ def test_the_first_loss_of_a_step_that_shows_an_operation_counts():
     net = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3))
     operations = Operations()
     for x in (torch.zeros(9, 6), torch.randn(9, 6)):
-        operations.read(walk(net(x).sum().grad_fn), parameter_names(net))
+        graph = walk(net(x).sum().grad_fn)
+        operations.read(graph, places(graph, parameter_names(net)))
     [reading] = operations.finish(iter(to_host([share.tensor for share in operations.shares()])))
     assert round(5 * reading.slope, 5) in range(6)  # on zeros all samples are alike
 

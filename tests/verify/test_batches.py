@@ -120,11 +120,14 @@ def test_generators_of_a_loader_stand_where_they_stood():
 
 
 WRONG = {
-    "a number": (3, "`data` must be a batch, an iterable of batches, a DataLoader or a LightningDataModule, got 'int'"),
+    "a number": (3, "`data` must be a batch, batches, a DataLoader or a LightningDataModule, got 'int'"),
     "a path": ("data.csv", "or a LightningDataModule, got 'str'"),
     "nothing in it": ([], "`data` must be at least one batch, got 'list without any'"),
     "an empty loader": (DataLoader([], 2), "`data` must be at least one batch, got 'DataLoader without any'"),
-    "a module without a loader": (Module(None), "got 'a train_dataloader that gives None'"),
+    "a module without a loader": (
+        Module(None),
+        "`data` must be a source of batches, got 'a train_dataloader",
+    ),
     "loaders in the open": ([loader()], "or a LightningDataModule, got 'list'"),
 }
 

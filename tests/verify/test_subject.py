@@ -62,7 +62,14 @@ def test_wrappers_are_taken_off():
     assert isinstance(Subject(nn.DataParallel(inner), 3, 0).base, nn.Sequential)
 
 
-@pytest.mark.parametrize("given", ["text", lambda: None], ids=["no network", "makes none"])
-def test_neither_network_nor_maker(given):
-    with pytest.raises(WrongArgument, match=r"`model` must be a torch.nn.Module or a function that makes one"):
+@pytest.mark.parametrize(
+    ("given", "rule"),
+    [
+        ("text", "a torch.nn.Module or a function that makes one"),
+        (lambda: None, "a function that makes a torch.nn.Module"),
+    ],
+    ids=["no network", "makes none"],
+)
+def test_neither_network_nor_maker(given, rule):
+    with pytest.raises(WrongArgument, match=f"`model` must be {rule}"):
         Subject(given, 3, 0)
