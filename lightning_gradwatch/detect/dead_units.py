@@ -67,6 +67,7 @@ def _silent(one: OperationReading) -> float:
 
 
 def _severity(share: float, history: History) -> Severity:
-    if history.learns and share < NEARLY_ALL:
-        return Severity.INFO
-    return Severity.CRITICAL if share >= NEARLY_ALL and not history.learns else Severity.WARNING
+    """Nearly all is bad whatever comes; of half of them the loss has to tell, once it has had its time."""
+    if share >= NEARLY_ALL:
+        return Severity.WARNING if history.learns else Severity.CRITICAL
+    return Severity.WARNING if history.stands else Severity.INFO

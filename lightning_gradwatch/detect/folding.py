@@ -12,7 +12,7 @@ ROOTS: dict[Kind, tuple[Kind, ...]] = {
     Kind.NONFINITE: (),
     Kind.DISCONNECTED: (Kind.NONFINITE,),
     Kind.EXPLODING: (Kind.NONFINITE,),
-    Kind.DEAD_UNITS: (Kind.NONFINITE,),
+    Kind.DEAD_UNITS: (Kind.NONFINITE, Kind.VANISHING),
     Kind.VANISHING: (Kind.NONFINITE, Kind.DEAD_UNITS),
     Kind.SATURATION: (Kind.NONFINITE, Kind.DEAD_UNITS, Kind.EXPLODING, Kind.VANISHING),
     Kind.STALLED: (*Kind,),
@@ -51,6 +51,11 @@ def folded(symptoms: Sequence[Symptom], is_open: Mapping[str, bool]) -> tuple[li
 def _is_root(root: Symptom, other: Symptom) -> bool:
     if root is other or root.kind is other.kind or root.kind not in ROOTS[other.kind]:
         return False
+    pair = {root.kind: root, other.kind: other}
+    if set(pair) == {Kind.DEAD_UNITS, Kind.VANISHING}:
+        # A layer that is all but dead starves what lies behind it.  One half of whose units stand still is what becomes
+        # of rectifiers whose inputs have faded to their biases: then both come from what makes them fade.
+        return (pair[Kind.DEAD_UNITS].severity is Severity.CRITICAL) == (root.kind is Kind.DEAD_UNITS)
     return root.severity > Severity.INFO or root.severity >= other.severity
 
 

@@ -8,7 +8,8 @@ def symptom(kind, present=True, severity=Severity.WARNING, name="", lingers=None
     return Symptom(id=name or str(kind), kind=kind, present=present, lingers=lingers, severity=severity)
 
 
-DEAD, VANISHING, STALLED = map(symptom, (Kind.DEAD_UNITS, Kind.VANISHING, Kind.STALLED))
+DEAD = symptom(Kind.DEAD_UNITS, severity=Severity.CRITICAL)
+VANISHING, STALLED = map(symptom, (Kind.VANISHING, Kind.STALLED))
 
 
 def test_what_follows_is_folded_into_its_root():
@@ -23,16 +24,23 @@ def test_absent_symptoms_stay_and_root_nothing():
 
 
 def test_an_open_finding_roots_as_long_as_it_lingers():
-    fading = symptom(Kind.DEAD_UNITS, present=False, lingers=True)
+    fading = symptom(Kind.DEAD_UNITS, present=False, lingers=True, severity=Severity.CRITICAL)
     assert folded([VANISHING, fading], {"dead_units": True})[0] == [fading]
     assert folded([VANISHING, fading], {"dead_units": False})[0] == [VANISHING, fading]
 
 
 def test_an_information_does_not_hide_an_alarm():
-    mild = symptom(Kind.DEAD_UNITS, severity=Severity.INFO)
-    assert folded([VANISHING, mild], {})[0] == [VANISHING, mild]
-    milder = symptom(Kind.VANISHING, severity=Severity.INFO)
-    assert folded([milder, mild], {})[0] == [mild]
+    mild = symptom(Kind.EXPLODING, severity=Severity.INFO)
+    flat = symptom(Kind.SATURATION)
+    assert folded([flat, mild], {})[0] == [flat, mild]
+    flatter = symptom(Kind.SATURATION, severity=Severity.INFO)
+    assert folded([flatter, mild], {})[0] == [mild]
+
+
+def test_a_dead_layer_starves_what_is_behind_it_and_half_dead_ones_have_faded_inputs():
+    assert folded([VANISHING, DEAD], {})[0] == [DEAD]
+    half = symptom(Kind.DEAD_UNITS)
+    assert folded([VANISHING, half], {})[0] == [VANISHING]
 
 
 def test_of_one_id_the_gravest_that_is_present():
@@ -41,13 +49,10 @@ def test_of_one_id_the_gravest_that_is_present():
     assert merged([VANISHING, worse, absent]) == [worse]
 
 
-def test_no_kind_is_its_own_root_nor_in_a_circle():
+def test_no_two_symptoms_fold_into_each_other():
     assert set(ROOTS) == set(Kind)
-    for kind in Kind:
-        above, reached = list(ROOTS[kind]), set()
-        while above:
-            one = above.pop()
-            if one not in reached and one is not kind:
-                reached.add(one)
-                above.extend(root for root in ROOTS[one] if root is not one)
-        assert all(kind not in ROOTS[one] or one is kind for one in reached)
+    for severity in Severity:
+        every = [symptom(kind, severity=severity) for kind in Kind]
+        kept, consequences = folded(every, {})
+        assert [one.kind for one in kept] == [Kind.NONFINITE]
+        assert sum(map(len, consequences.values())) == len(every) - 1
