@@ -66,7 +66,7 @@ def _unreached(silent: list[ParameterReading], frame: Frame) -> Symptom:
 def _zeroed(zeros: list[ParameterReading], frame: Frame, killers: list[str]) -> Symptom:
     behind = f"behind {killers[0]}, whose units are all zero, " if killers else ""
     return Symptom(
-        id="zero",
+        id="dead_units" if killers else "zero",  # the same sickness as one layer's units that are silent
         kind=Kind.DEAD_UNITS if killers else Kind.DISCONNECTED,
         present=bool(zeros),
         lingers=bool(zeros),

@@ -91,10 +91,10 @@ class Judge:
         """Take one more frame into account; what it changed."""
         self._history.add(frame)
         seen = [(s, detector.patience) for detector in self._panel for s in detector.examine(frame, self._history)]
-        patience = {symptom.id: patience for symptom, patience in seen}
+        patience = {id(symptom): patience for symptom, patience in seen}
         is_open = {key: record.is_open for key, record in self._records.items()}
         kept, consequences = folded(merged(symptom for symptom, _ in seen), is_open)
-        changes = [self._weigh(symptom, frame, patience[symptom.id]) for symptom in kept]
+        changes = [self._weigh(symptom, frame, patience[id(symptom)]) for symptom in kept]
         for root, followers in consequences.items():
             changes += self._fold(self._records[root], followers, frame)
         weighed = [self._records[symptom.id] for symptom in kept]
@@ -111,7 +111,8 @@ class Judge:
         for symptom in followers:
             record = self._records.get(symptom.id)
             if record is not None and record.is_open and record.finding is not None:
-                summary = f"{record.finding.summary}; it follows from {root.finding.kind} in {root.finding.layers[0]}"
+                where = f" in {root.finding.layers[0]}" if root.finding.layers else ""
+                summary = f"{record.finding.summary}; it follows from {root.finding.kind}{where}"
                 record.finding = replace(record.finding, resolved=True, resolved_step=frame.step, summary=summary)
                 record.streak = 0
                 ended.append(Change("resolved", record.finding))
