@@ -20,6 +20,8 @@ from lightning_gradwatch.records.names import module_of
 
 # Less than this share of the network's elements without a gradient is said, not rung: spare heads, unused experts.
 _MANY = 0.1
+# Layers that are dropped at random (stochastic depth) miss a few steps in a row, not so many.
+_RARE = 6
 # Share of dead units that cuts the path.
 _ALL = 0.999
 
@@ -36,13 +38,17 @@ class DeadPath:
         dead = any(ledger.end == -math.inf for ledger in frame.ledgers)
         if frame.skipped or not (some or dead):
             return  # training_step returned None, or nothing was measured
-        yield _unreached([r for r in frame.parameters if r.norm is None and r.name not in history.fed], frame)
+        yield _unreached([r for r in frame.parameters if r.norm is None and _is_cut_off(r.name, history)], frame)
         killers = [killer for ledger in frame.ledgers if (killer := _killer(ledger)) is not None]
         # Units may die late; without a dead layer before it, only a gradient that never was anything is a dead path.
         zeros = [r for r in frame.parameters if r.norm == 0 and r.size and (killers or r.name not in history.fed)]
         if zeros and not killers and any(_is_used_up(frame, ledger) for ledger in frame.ledgers):
             return  # the number format had nothing left: another detector says so
         yield _zeroed(_without_idle_biases(zeros, frame), frame, killers)
+
+
+def _is_cut_off(name: str, history: History) -> bool:
+    return name not in history.fed or history.unfed.get(name, 0) >= _RARE
 
 
 def _is_used_up(frame: Frame, ledger: Ledger) -> bool:

@@ -16,7 +16,8 @@ from lightning_gradwatch.records.history import History
 # many a network that learns well.
 ENTER = 0.5
 LEAVE = 0.35
-# With so few left alive a layer is a bottleneck whatever the loss does.
+# With so few left alive a layer is a bottleneck even where the loss falls; and with so few it is the end of the path.
+MOST = 0.7
 NEARLY_ALL = 0.9
 # Measured steps on each of which a unit was silent.
 WINDOW = 3
@@ -67,7 +68,7 @@ def _silent(one: OperationReading) -> float:
 
 
 def _severity(share: float, history: History) -> Severity:
-    """Nearly all is bad whatever comes; of half of them the loss has to tell, once it has had its time."""
-    if share >= NEARLY_ALL:
-        return Severity.WARNING if history.learns else Severity.CRITICAL
-    return Severity.WARNING if history.stands else Severity.INFO
+    """Most of them is bad whatever comes; of half of them the loss has to tell, once it has had its time."""
+    if share >= NEARLY_ALL and not history.learns:
+        return Severity.CRITICAL
+    return Severity.WARNING if share >= MOST or history.stands else Severity.INFO

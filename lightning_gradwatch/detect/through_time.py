@@ -18,8 +18,6 @@ from lightning_gradwatch.records.history import History
 ENTER = 4.0
 LEAVE = 2.5
 CRITICAL = 6.0
-# A loss that stands for so many steps does not only start slowly.
-SETTLED = 40
 
 
 class VanishingThroughTime:
@@ -44,7 +42,7 @@ class VanishingThroughTime:
                 kind=Kind.VANISHING,
                 present=ENTER <= lost < math.inf,
                 lingers=LEAVE <= lost < math.inf,
-                severity=severity(lost, history, frame.step),
+                severity=_severity(lost, history),
                 summary=f"the first of {profile.steps} time steps of {profile.layer} gets 10^-{lost:.1f} of the "
                 "gradient that the best-fed one gets",
                 layers=(profile.layer,),
@@ -79,10 +77,9 @@ class ExplodingThroughTime:
             )
 
 
-def severity(lost: float, history: History, step: int) -> Severity:
+def _severity(lost: float, history: History) -> Severity:
     """An information until the loss has had its time and stands; the early steps may not matter to the task."""
-    settled = bool(history.moments) and step - history.moments[0].step >= SETTLED
-    if not settled or not history.stands:
+    if not history.stands:
         return Severity.INFO
     return Severity.CRITICAL if lost >= CRITICAL else Severity.WARNING
 

@@ -24,6 +24,8 @@ MOST_GROUPS, MOST_USES = 128, 8
 _READ = ("activation", "attention", "norm")
 # What a multiplication may be reached through: these hand on the same numbers.
 _SAME = ("view", "shape")
+# 1 - gate is a gate too.
+_COMPLEMENT = ("Rsub", "Sub", "Neg")
 
 
 @dataclass
@@ -145,7 +147,7 @@ def _gates(graph: Graph, node: Node) -> bool:
         name = graph.operations[parent]
         if name == "Mul" and len(set(graph.edges[parent])) == 2:
             found = True
-        elif family(name) in _SAME and graph.parents[parent]:
+        elif (family(name) in _SAME or name in _COMPLEMENT) and graph.parents[parent]:
             stack.extend(graph.parents[parent])
         else:
             return False

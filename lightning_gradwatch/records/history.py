@@ -17,8 +17,8 @@ _KEPT = 64
 PROGRESS = 0.1
 # It stands where it has fallen by less than this, or by less than its own noise.
 _STANDS = 0.02
-# So many measured steps tell whether a loss stands.
-_ENOUGH = 12
+# So many measured steps, over so many steps, tell whether a loss stands or only starts slowly.
+_ENOUGH, _SETTLED = 12, 40
 # A fit that has given back so much of what its loss had fallen does not learn any more.
 _GIVEN_BACK = 0.5
 
@@ -55,6 +55,7 @@ class History:
     def __init__(self) -> None:
         self.moments: list[Moment] = []  # thinned so that they span the whole fit; the last ones without a gap
         self.fed: set[str] = set()  # parameters that got a gradient other than zero at least once
+        self.unfed: dict[str, int] = {}  # of those, who got none since, on how many measured steps in a row
         self.skipping_since: int | None = None  # first measured step of an unbroken run of steps that a scaler skipped
         self.beginning: Beginning | None = None
         # Largest ||dw||/||w|| so far: how large, of which parameter, on which step.
@@ -74,6 +75,8 @@ class History:
             self.skipping_since = None
         elif self.skipping_since is None:
             self.skipping_since = frame.step
+        silent = [r.name for r in frame.parameters if r.norm is None and r.name in self.fed]
+        self.unfed = {name: self.unfed.get(name, 0) + 1 for name in silent}
         self.fed.update(r.name for r in frame.parameters if r.norm)
         if self.beginning is None:
             self.beginning = _beginning(frame)
@@ -121,7 +124,7 @@ class History:
     def stands(self) -> bool:
         """Whether the loss has not fallen, beyond its own noise, although there was time for it."""
         losses = self.losses
-        if len(losses) < _ENOUGH:
+        if len(losses) < _ENOUGH or self.moments[-1].step - self.moments[0].step < _SETTLED:
             return False
         start, now = _levels(losses)
         third = len(losses) // 3
@@ -135,6 +138,7 @@ class History:
         return {
             "moments": encode([[m.step, m.loss, m.norm, m.update] for m in self.moments]),
             "fed": sorted(self.fed),
+            "unfed": dict(self.unfed),
             "skipping_since": self.skipping_since,
             "beginning": encode(self.beginning),
             "boldest": list(self.boldest),
@@ -147,6 +151,7 @@ class History:
         history = cls.of_losses(*map(float, state.get("losses", ())))
         history.moments += [Moment(int(s), *map(float, numbers)) for s, *numbers in state.get("moments", ())]
         history.fed, history.skipping_since = set(state["fed"]), state.get("skipping_since")
+        history.unfed = {str(name): int(steps) for name, steps in state.get("unfed", {}).items()}
         beginning = state.get("beginning")
         history.beginning = None if beginning is None else decode(Beginning, beginning)
         size, name, step = state.get("boldest", history.boldest)

@@ -77,7 +77,10 @@ def test_tiny_is_not_zero():
         + steps([reading("a.weight"), reading("b.weight")]),
         steps([reading("a.weight"), reading("b.weight", None)], count=4),
         steps([reading("a.weight", None), reading("b.weight", None)]),
-        [frame(0), *steps([reading("head.weight"), reading("net.0.weight", None)])],
+        [
+            frame(i, parameters=(reading("head.weight"), reading("net.0.weight", None if i % 6 else 1.0)))
+            for i in range(30)
+        ],
         steps([reading("a.weight"), reading("b.weight", None)], skipped=True),
         steps([]),
         steps([reading("a.weight"), reading("a.bias", 0.0)]),
@@ -94,6 +97,12 @@ def test_tiny_is_not_zero():
 )
 def test_silent(frames):
     assert findings(frames) == ()
+
+
+def test_what_was_fed_and_is_cut_off_for_good():
+    found = findings([frame(i, parameters=(reading("a"), reading("b", 1.0 if i < 9 else None))) for i in range(30)])
+    assert [(one.kind, one.severity, one.layers) for one in found] == [("disconnected", "warning", ("b",))]
+    assert 9 <= found[0].first_step < 18
 
 
 @pytest.mark.parametrize("bias", ["a.bias", "a.bias_orig", "a.bias_hh_l0"])

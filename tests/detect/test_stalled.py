@@ -3,13 +3,14 @@ import pytest
 from lightning_gradwatch.detect import Judge
 from tests.reference.records import frame, reading
 
-STANDS = [2.3 + 0.01 * (i % 3) for i in range(16)]
+STANDS = [2.3 + 0.01 * (i % 3) for i in range(20)]
 
 
 def findings(update, losses=STANDS, norms=None, rates=(1e-9,), **fields):
     judge = Judge()
-    for step, loss in enumerate(losses):
-        norm = 1.0 if norms is None else norms[step]
+    for i, loss in enumerate(losses):
+        step = 3 * i
+        norm = 1.0 if norms is None else norms[i]
         weights = (reading("a.weight", norm, update=update, fan=8), reading("b.weight", norm, update=update / 2, fan=8))
         judge.judge(frame(step, loss=loss, parameters=weights, rates=rates, **fields))
     return judge.findings
@@ -30,11 +31,11 @@ def test_updates_that_round_away_altogether():
     "told",
     [
         {"update": 1e-4},
-        {"update": 1e-8, "losses": [2.3 - 0.05 * i for i in range(16)]},
-        {"update": 1e-8, "norms": [1.0] * 6 + [0.01] * 10},
+        {"update": 1e-8, "losses": [2.3 - 0.05 * i for i in range(20)]},
+        {"update": 1e-8, "norms": [1.0] * 8 + [0.01] * 12},
         {"update": 1e-8, "rates": (0.0,)},
         {"update": 1e-8, "losses": STANDS[:8]},
-        {"update": 1e-8, "norms": [0.0] * 16},
+        {"update": 1e-8, "norms": [0.0] * 20},
         {"update": 1e-8, "skipped": True},
     ],
     ids=["moves", "tiny rate, and learns", "has converged", "rate 0", "too early", "no gradient at all", "skipped"],

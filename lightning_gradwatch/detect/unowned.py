@@ -1,0 +1,43 @@
+"""Parameters that learn nothing although their gradient arrives: no optimizer has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from lightning_gradwatch.detect.symptom import Symptom
+from lightning_gradwatch.records import Frame, Kind, Quantity, Severity
+from lightning_gradwatch.records.history import History
+from lightning_gradwatch.records.names import module_of
+
+# Share of the tensors that get a gradient.  Some that are left out are a choice; most of them are a list that was made
+# too early, or of the wrong module.
+MOST = 0.5
+
+
+class Unowned:
+    """Names the layers whose gradient is computed for nothing."""
+
+    kind: ClassVar[Kind] = Kind.DISCONNECTED
+    patience: ClassVar[int] = 3
+
+    def examine(self, frame: Frame, history: History) -> Iterable[Symptom]:
+        """One symptom a frame."""
+        if frame.skipped or not (frame.unowned or frame.parameters):
+            return
+        owned = sum(bool(r.norm) for r in frame.parameters)
+        share = len(frame.unowned) / max(1, len(frame.unowned) + owned)
+        yield Symptom(
+            id="unowned",
+            kind=Kind.DISCONNECTED,
+            present=bool(frame.unowned),
+            lingers=bool(frame.unowned),
+            severity=Severity.WARNING if share >= MOST else Severity.INFO,
+            summary=f"{len(frame.unowned)} parameters get a gradient, and no optimizer has them",
+            layers=tuple(dict.fromkeys(module_of(name) or name for name in frame.unowned)),
+            evidence=(
+                Quantity(name="parameters of no optimizer", value=float(len(frame.unowned)), unit="tensors"),
+                Quantity(name="share of those with a gradient", value=share, unit="of all tensors"),
+            ),
+            stills=True,
+        )
