@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
 
 from lightning_gradwatch.measure.activations import saved, thinned
@@ -31,7 +32,7 @@ def given(node: Node) -> Tensor | None:
     value = saved(node, _attribute(node))
     if value is None or value.numel() == 0 or not (value.is_floating_point() or value.is_complex()):
         return None
-    few = thinned(value)
+    few = thinned(torch.view_as_real(value.resolve_conj()).norm(dim=-1) if value.is_complex() else value)
     return l2(few) / math.sqrt(few.numel())
 
 

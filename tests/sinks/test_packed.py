@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from lightning_gradwatch.errors import UnreadableRecord
 from lightning_gradwatch.records import profile
 from lightning_gradwatch.records.flow import flow_by_layer
 from lightning_gradwatch.sinks.packed import pack, unpack
@@ -126,6 +127,13 @@ def test_a_hostile_layer_size_is_only_a_number():
     layers = json.loads(changed())["layers"]
     metadata = changed(layers=[layer | {"params": 10**400} for layer in layers])
     assert all(math.isfinite(r.norm) for r in unpack(pack(frame(), anatomy(), {}).matrix, metadata, 0).parameters)
+
+
+def test_an_encoding_of_a_newer_version_is_said():
+    stats = json.loads(changed())["stats"]
+    metadata = changed(stats=[{**stat, "enc": "zigzag"} if i == 0 else stat for i, stat in enumerate(stats)])
+    with pytest.raises(UnreadableRecord, match="the encoding 'zigzag' of '.*' is unknown to this version"):
+        unpack(pack(frame(), anatomy(), {}).matrix, metadata, 0)
 
 
 def networks():
