@@ -132,7 +132,7 @@ def test_a_hostile_layer_size_is_only_a_number():
 def test_an_encoding_of_a_newer_version_is_said():
     stats = json.loads(changed())["stats"]
     metadata = changed(stats=[{**stat, "enc": "zigzag"} if i == 0 else stat for i, stat in enumerate(stats)])
-    with pytest.raises(UnreadableRecord, match="the encoding 'zigzag' of '.*' is unknown to this version"):
+    with pytest.raises(UnreadableRecord, match=r"the encoding 'zigzag' of '.*' is unknown to this version"):
         unpack(pack(frame(), anatomy(), {}).matrix, metadata, 0)
 
 
