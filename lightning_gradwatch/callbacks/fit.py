@@ -187,7 +187,7 @@ class LiveFit:
             lambda: owned_by(raw, index, meter.names, self.ranks.size, self._flat),
             scale,
             meter.backwards,
-            traits_of(raw),
+            traits_of(raw, meter.names),
         )
 
     def optimizer_made(self, optimizer: Any) -> None:

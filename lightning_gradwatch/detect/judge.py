@@ -181,6 +181,8 @@ def _proves(symptom: Symptom, frame: Frame) -> bool:
 
 
 def _finding(record: _Record, symptom: Symptom, frame: Frame, old: Finding | None) -> Finding:
+    if old is not None and symptom.keeps:
+        return replace(old, severity=symptom.severity, last_step=frame.step)
     return Finding(
         id=symptom.id,
         kind=symptom.kind,

@@ -25,8 +25,9 @@ class NonFinite:
         broken = [r for r in frame.parameters if r.nonfinite or (r.norm is not None and not math.isfinite(r.norm))]
         elements = sum(r.nonfinite for r in broken)
         modules = dict.fromkeys(module_of(r.name) or r.name for r in broken)
-        first = _first_broken(frame)
-        layers = tuple(dict.fromkeys([first, *modules] if first in modules else modules))
+        fault = frame.fault.layer if frame.fault else ""
+        first = fault or _first_broken(frame)
+        layers = tuple(dict.fromkeys([first, *modules] if first in modules or fault else modules))
         yield Symptom(
             id="nonfinite",
             kind=Kind.NONFINITE,
@@ -41,6 +42,7 @@ class NonFinite:
                 Quantity(name="batch index", value=float(frame.batch), unit="batches"),
                 *([] if frame.loss is None else [Quantity(name="loss", value=frame.loss)]),
             ),
+            keeps=True,
         )
 
 

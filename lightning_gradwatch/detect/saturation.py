@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import ClassVar
 
@@ -13,10 +14,14 @@ from lightning_gradwatch.records.history import History
 # calls a unit saturated that never leaves the flat ends.
 ENTER = 0.1
 LEAVE = 0.2
-# Several layers, each of them milder, multiply.
-SEVERAL = 3
-ENTER_SEVERAL = 0.4
-LEAVE_SEVERAL = 0.5
+# Several layers, each of them milder, multiply: decades that their slopes take together, as many as count as vanishing
+# along depth.
+ENTER_TOGETHER = 4.0
+LEAVE_TOGETHER = 3.0
+_MILD = 0.5
+# The last activation before a loss may be flat where the loss makes up for it (a cross entropy does); a loss that has
+# not moved at all says that it does not.
+OUTPUT = 0.02
 _SATURATING = ("Sigmoid", "Tanh", "Hardsigmoid", "Hardtanh", "LogSigmoid", "Softsign")
 
 
@@ -28,19 +33,20 @@ class Saturation:
 
     def examine(self, frame: Frame, history: History) -> Iterable[Symptom]:
         """One symptom a frame, for all layers together."""
-        told = sorted((one for one in frame.operations if _tells(one)), key=_slope)
+        told = sorted((one for one in frame.operations if _tells(one, history)), key=_slope)
         if frame.skipped or not told:
             return
         flat = [one for one in told if _slope(one) < LEAVE]
-        mild = [one for one in told if _slope(one) < LEAVE_SEVERAL and one.family == "activation"]
-        several = len([one for one in mild if _slope(one) < ENTER_SEVERAL]) >= SEVERAL
+        mild = [one for one in told if _slope(one) < _MILD and one.family == "activation"]
+        together = -math.fsum(math.log10(max(_slope(one), 1e-9)) for one in mild)
+        several = len(mild) > len(flat) and together >= LEAVE_TOGETHER
         worst = told[0]
         began = history.beginning.slopes.get(worst.layer) if history.beginning else None
         yield Symptom(
             id="saturation",
             kind=Kind.SATURATION,
-            present=_slope(worst) < ENTER or several,
-            lingers=bool(flat) or len(mild) >= SEVERAL,
+            present=_slope(worst) < ENTER or together >= ENTER_TOGETHER,
+            lingers=bool(flat) or several,
             severity=Severity.INFO if history.learns else Severity.WARNING,
             summary=f"{worst.operation.lower()} after {worst.layer} has {_slope(worst):.0%} of its largest slope left",
             layers=tuple(dict.fromkeys(one.layer for one in (mild if several else flat) or [worst])),
@@ -53,9 +59,11 @@ class Saturation:
         )
 
 
-def _tells(one: OperationReading) -> bool:
-    """Gates are meant to be decided; an output has its loss to answer for it, see the rule about losses."""
+def _tells(one: OperationReading, history: History) -> bool:
+    """Gates are meant to be decided; an output answers to its loss."""
     kind = one.family == "attention" or (one.family == "activation" and one.operation in _SATURATING)
+    if one.family == "output":
+        kind = one.operation in _SATURATING and history.flat and _slope(one) < OUTPUT
     return kind and one.slope is not None and not one.gates
 
 

@@ -16,7 +16,9 @@ from lightning_gradwatch.records.history import History
 # The usual advice is 1e-3 a step; peers ring below 1e-5 (torchmortem) or 1e-4 (MindSpore), and at fine-tuning with it.
 ENTER = 1e-6
 LEAVE = 1e-5
-# A gradient that is so much smaller than at the start has done its work.
+# A loss that has lost a quarter of its start, or a gradient that is half a decade smaller than then: a schedule that
+# ends at rate 0 ends a fit, and no weight moves then.
+ARRIVED = 0.25
 CONVERGED = 0.5
 
 
@@ -32,14 +34,15 @@ class Stalled:
         if not updates or not is_used(frame) or not frame.norm:
             return
         update = statistics.median(updates)
-        stands = history.stands and not _has_arrived(history)
+        # Weights that do not move need no long look at the loss; noise that makes it seem to fall ends no finding.
+        stands = (history.progress or 0.0) < ARRIVED and not _has_arrived(history)
         if not stands:
             yield Symptom(id="stalled", kind=Kind.STALLED, present=False, lingers=False)
             return
         yield Symptom(
             id="stalled",
             kind=Kind.STALLED,
-            present=update < ENTER,
+            present=update < ENTER and history.flat_now,
             lingers=update < LEAVE,
             severity=Severity.WARNING,
             summary=f"weights change by {update:.1e} of themselves a step, and the loss stands",

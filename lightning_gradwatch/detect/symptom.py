@@ -22,6 +22,7 @@ class Symptom:
     summary: str = ""
     layers: tuple[str, ...] = ()
     evidence: tuple[Quantity, ...] = ()
+    keeps: bool = False  # what its first frame showed stands: what comes after it shows only what it has spoiled
     stills: bool = False  # it keeps the weights from moving, so that steps that moved none prove it too
 
 

@@ -79,9 +79,9 @@ class ExplodingThroughTime:
 
 def _severity(lost: float, history: History) -> Severity:
     """An information until the loss has had its time and stands; the early steps may not matter to the task."""
-    if not history.stands:
-        return Severity.INFO
-    return Severity.CRITICAL if lost >= CRITICAL else Severity.WARNING
+    if history.stands:
+        return Severity.CRITICAL if lost >= CRITICAL else Severity.WARNING
+    return Severity.WARNING if lost >= CRITICAL and history.flat else Severity.INFO
 
 
 def _evidence(profile: TimeProfile, lost: float, history: History) -> tuple[Quantity, ...]:

@@ -11,7 +11,7 @@ from lightning_gradwatch.records.history import History
 from lightning_gradwatch.records.names import module_of
 
 # Share of the tensors that get a gradient.  Some that are left out are a choice; most of them are a list that was made
-# too early, or of the wrong module.
+# too early, or of the wrong module; and so are those of an optimizer that keeps old ones instead.
 MOST = 0.5
 
 
@@ -27,17 +27,20 @@ class Unowned:
             return
         owned = sum(bool(r.norm) for r in frame.parameters)
         share = len(frame.unowned) / max(1, len(frame.unowned) + owned)
+        strangers = sum(reading.strangers for reading in frame.optimizers)
+        old = f"; {strangers} that they have belong to no module" if strangers else ""
         yield Symptom(
             id="unowned",
             kind=Kind.DISCONNECTED,
             present=bool(frame.unowned),
             lingers=bool(frame.unowned),
-            severity=Severity.WARNING if share >= MOST else Severity.INFO,
-            summary=f"{len(frame.unowned)} parameters get a gradient, and no optimizer has them",
+            severity=Severity.WARNING if share >= MOST or strangers else Severity.INFO,
+            summary=f"{len(frame.unowned)} parameters get a gradient, and no optimizer has them{old}",
             layers=tuple(dict.fromkeys(module_of(name) or name for name in frame.unowned)),
             evidence=(
                 Quantity(name="parameters of no optimizer", value=float(len(frame.unowned)), unit="tensors"),
                 Quantity(name="share of those with a gradient", value=share, unit="of all tensors"),
+                Quantity(name="parameters of the optimizers in no module", value=float(strangers), unit="tensors"),
             ),
             stills=True,
         )

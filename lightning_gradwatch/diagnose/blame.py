@@ -86,16 +86,17 @@ def blame_dead(finding: Finding, frame: Frame, anatomy: Anatomy, history: Histor
         history: what the frames so far told.
     """
     dead = {o.layer: o.silent if o.silent is not None else o.dead for o in frame.operations}
-    known = [(layer, share) for layer in finding.layers if (share := dead.get(layer))]
-    if finding.id == "zero":  # the way down ends there, whoever measured the units
-        known = [(finding.layers[0], 1.0)]
+    measured = [layer for layer in finding.layers if dead.get(layer)]
+    ends = any(ledger.end == -math.inf for ledger in frame.ledgers)  # the way down ends there, whoever looked
+    unseen = finding.id == "zero" or (not measured and ends and bool(finding.layers))
+    known = [(layer, 1.0) for layer in (finding.layers if unseen else measured)][:1]
     began = dict(history.beginning.dead) if history.beginning else {}
-    if finding.id == "zero" and history.moments:
+    if unseen and history.moments:
         # Nothing measured the units, but a path that was dead on the first measured step began so.
         began.setdefault(known[0][0], float(finding.first_step <= history.moments[0].step))
     alive = {layer: share < BEGAN_DEAD for layer, share in began.items()}
     ledger = next(iter(frame.ledgers), None)
-    return _blame(known[:1], alive, began, _Facts(ledger, frame, anatomy, history), by_training=True) if known else None
+    return _blame(known, alive, began, _Facts(ledger, frame, anatomy, history), by_training=True) if known else None
 
 
 def _well(slopes: Mapping[str, float]) -> dict[str, bool]:

@@ -184,6 +184,7 @@ class OptimizerMeter:
             kind=self.traits.kind,
             eps=self.traits.eps,
             decay=self.traits.decay,
+            strangers=self.traits.strangers,
         )
         told = [(i, own) for i, own in enumerate(self.owned) if i not in self._hidden]
         return reading, [_reading(own, rows.get(i), *self._change(i, moves)) for i, own in told]

@@ -124,6 +124,7 @@ class OptimizerReading:
     kind: str = ""  # its class: "Adam"
     eps: float | None = None  # what an adaptive one adds to the root of its second moment
     decay: float = 0.0  # the largest weight decay of its groups
+    strangers: int = 0  # its parameters that belong to no module and get no gradient: old ones, of layers that are gone
 
     @property
     def clip_ratio(self) -> float | None:

@@ -17,7 +17,7 @@ _KEPT = 64
 PROGRESS = 0.1
 # It stands where it has fallen by less than this, or by less than its own noise.
 _STANDS = 0.02
-# So many measured steps, over so many steps, tell whether a loss stands or only starts slowly.
+# So many measured steps tell whether a loss is flat; over so many steps, whether it stands or only starts slowly.
 _ENOUGH, _SETTLED = 12, 40
 # A fit that has given back so much of what its loss had fallen does not learn any more.
 _GIVEN_BACK = 0.5
@@ -121,15 +121,19 @@ class History:
         return now - best <= _GIVEN_BACK * (start - best)
 
     @property
+    def flat(self) -> bool:
+        """Whether the loss has not fallen, beyond its own noise, over a dozen measured steps."""
+        return _is_flat(self.losses)
+
+    @property
+    def flat_now(self) -> bool:
+        """The same of the last dozen measured steps alone: a fit that has come to rest may have learned before."""
+        return _is_flat(self.losses[-_ENOUGH:])
+
+    @property
     def stands(self) -> bool:
-        """Whether the loss has not fallen, beyond its own noise, although there was time for it."""
-        losses = self.losses
-        if len(losses) < _ENOUGH or self.moments[-1].step - self.moments[0].step < _SETTLED:
-            return False
-        start, now = _levels(losses)
-        third = len(losses) // 3
-        noise = statistics.median(abs(a - b) for a, b in itertools.pairwise(losses)) / math.sqrt(third)
-        return start - now <= max(_STANDS * abs(start), 2 * noise)
+        """Whether the loss has been flat for so long that it does not only start slowly."""
+        return self.flat and self.moments[-1].step - self.moments[0].step >= _SETTLED
 
     # --- what a checkpoint carries ------------------------------------------------------------------------------------
 
@@ -158,6 +162,14 @@ class History:
         history.boldest = (float(size), str(name), int(step))
         history.top_rate = float(state.get("top_rate", 0.0))
         return history
+
+
+def _is_flat(losses: Sequence[float]) -> bool:
+    if len(losses) < _ENOUGH:
+        return False
+    start, now = _levels(losses)
+    noise = statistics.median(abs(a - b) for a, b in itertools.pairwise(losses)) / math.sqrt(len(losses) // 3)
+    return start - now <= max(_STANDS * abs(start), 2 * noise)
 
 
 def _levels(losses: Sequence[float]) -> tuple[float, float]:

@@ -126,7 +126,7 @@ class Rehearsal:
     def _begins(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         meter, index = self._meter, self._index(optimizer)
         meter.optimizer(index).begins(
-            lambda: owned_by(optimizer, index, meter.names), 1.0, meter.backwards, traits_of(optimizer)
+            lambda: owned_by(optimizer, index, meter.names), 1.0, meter.backwards, traits_of(optimizer, meter.names)
         )
 
     def _ends(self, optimizer: Any, args: Any, kwargs: Any) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from lightning_gradwatch.detect import Judge
 from lightning_gradwatch.detect.nonfinite import NonFinite
+from lightning_gradwatch.records import Fault
 from tests.reference.records import chain, frame, reading
 
 BAD = (
@@ -26,6 +27,15 @@ def test_named_at_once_with_place_step_and_batch():
     assert finding.layers == ("net.1", "net.0")  # the first in the order of the backward pass leads
     assert finding.summary == "4 elements of the gradient are inf or nan at step 9 (batch 9), first in net.1"
     assert {q.name: q.value for q in finding.evidence}["batch index"] == 9
+
+
+def test_the_operation_that_broke_leads_and_what_it_spoils_later_changes_nothing():
+    broken = Fault(layer="net.5", operation="Sqrt", forward=False, operand=0.0)
+    spoiled = (reading("head.w", math.nan, nonfinite=9),)
+    first = frame(9, chain(-1.0, math.nan, -1.0), parameters=BAD, fault=broken)
+    [finding] = findings(first, *(frame(step, parameters=spoiled) for step in range(10, 14)))
+    assert (finding.layers, finding.last_step) == (("net.5", "net.0", "net.1"), 13)
+    assert finding.summary.endswith("at step 9 (batch 9), first in net.5")
 
 
 def test_without_a_ledger_the_modules_are_named():

@@ -25,9 +25,16 @@ def test_names_the_flat_ones_flattest_first():
 
 
 def test_several_milder_ones_multiply():
-    several = [reading(name, 0.3) for name in "abcd"]
-    assert findings(*several[:2]) == ()
-    assert findings(*several)[0].layers == ("a", "b", "c", "d")
+    several = [reading(f"net.{i}", 0.3) for i in range(9)]
+    assert findings(*several[:5]) == ()
+    assert findings(*several)[0].layers == tuple(f"net.{i}" for i in range(9))  # together 4.7 decades
+
+
+def test_an_output_is_flat_where_the_loss_has_not_moved():
+    output = reading("head", 0.001, family="output")
+    [finding] = findings(output, losses=[0.9] * 20)
+    assert (finding.layers, finding.severity) == (("head",), "warning")
+    assert findings(output, losses=[0.9 - 0.04 * i for i in range(20)]) == ()
 
 
 def test_attention_that_is_one_hot():
@@ -43,11 +50,11 @@ def test_an_information_while_the_fit_learns():
     [
         reading("a", 0.5),
         reading("a", 0.01, gates=True),
-        reading("a", 0.01, family="output"),
+        reading("a", 0.1, family="output"),
         reading("a", 0.01, "Relu"),
         reading("a", None),
     ],
-    ids=["open enough", "a decided gate", "an output", "half of a relu is flat by design", "unknown"],
+    ids=["open enough", "a decided gate", "an output that is open", "half of a relu is flat by design", "unknown"],
 )
 def test_silent(operation):
     assert findings(operation) == ()

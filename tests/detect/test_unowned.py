@@ -1,12 +1,14 @@
 from lightning_gradwatch.detect import Judge
+from lightning_gradwatch.records import OptimizerReading
 from tests.reference.records import frame, reading
 
 
-def findings(unowned, owned=2, steps=4):
+def findings(unowned, owned=2, steps=4, strangers=0):
     judge = Judge()
+    optimizer = OptimizerReading(index=0, name="", norm=1.0, strangers=strangers)
     for step in range(steps):
         parameters = tuple(reading(f"head.{i}") for i in range(owned))
-        judge.judge(frame(step, parameters=parameters, unowned=unowned, rates=(0.1,)))
+        judge.judge(frame(step, parameters=parameters, unowned=unowned, rates=(0.1,), optimizers=(optimizer,)))
     return judge.findings
 
 
@@ -19,6 +21,11 @@ def test_an_optimizer_of_the_head_alone():
 def test_a_layer_that_was_left_out_is_an_information():
     [finding] = findings(("net.0.weight",), owned=5)
     assert finding.severity == "info"
+
+
+def test_an_optimizer_that_keeps_old_parameters_instead():
+    [finding] = findings(("net.0.weight",), owned=5, strangers=2)
+    assert (finding.severity, finding.summary.endswith("; 2 that they have belong to no module")) == ("warning", True)
 
 
 def test_an_optimizer_that_has_none_of_them():

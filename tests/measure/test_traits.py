@@ -27,3 +27,11 @@ def test_the_largest_of_several_groups_counts():
 
 def test_what_is_no_optimizer_of_torch_has_a_name():
     assert traits_of(object()) == Traits("object")
+
+
+def test_parameters_of_layers_that_are_gone():
+    here, gone, fed = (torch.nn.Parameter(torch.ones(1)) for _ in range(3))
+    fed.grad = torch.ones(1)  # of no module, but used: a loss's own temperature
+    optimizer = torch.optim.SGD([here, gone, fed], lr=0.1)
+    assert traits_of(optimizer, {id(here)}).strangers == 1
+    assert traits_of(optimizer).strangers == 0
