@@ -79,7 +79,7 @@ def _gradients(module: Any, batch: Any) -> dict[str, Any]:
     flow: dict[str, list[float]] = {}
     for (name, tensor), grad in zip(outputs, got, strict=False):
         flow.setdefault(name, []).extend(_by_time(module, name, grad, tensor))
-    own = got[len(outputs) :]
+    own = [grad.to_dense() if grad is not None and grad.is_sparse else grad for grad in got[len(outputs) :]]
     return {
         "loss": loss.item(),
         "flow": {name: _log10(math.hypot(*norms)) for name, norms in flow.items() if not name.endswith("@input")},
