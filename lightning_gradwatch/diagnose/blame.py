@@ -76,6 +76,24 @@ def blame_flat(finding: Finding, frame: Frame, anatomy: Anatomy, history: Histor
     return _blame(flat, _well(began), began, _Facts(ledger, frame, anatomy, history)) if flat else None
 
 
+def blame_gates(finding: Finding, frame: Frame, history: History) -> Blame | None:
+    """For fused recurrent layers whose weights drive their gates to the ends; None where the weights are not known.
+
+    Args:
+        finding: what was found; its id names the weight.
+        frame: the frame that showed it.
+        history: what the frames so far told.
+    """
+    name = finding.id.partition(":")[2]
+    now = next((reading for reading in frame.parameters if reading.name == name), None)
+    began = history.beginning.weights.get(name) if history.beginning else None
+    if now is None or not now.weight or not began:
+        return None
+    factor = began * math.sqrt(now.fan)  # Xavier's, of as many inputs as outputs, is 1 over the root of the width
+    by_start, since = max(0.0, math.log10(factor)), max(0.0, math.log10(now.weight / began))
+    return Blame(weights=by_start, rate=since, layers=1, factor=factor, grown=now.weight / began)
+
+
 def blame_dead(finding: Finding, frame: Frame, anatomy: Anatomy, history: History) -> Blame | None:
     """For a finding of dead units; None where nobody measured them.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lightning_gradwatch.diagnose.blame import blame_dead, blame_flat, blame_segments
+from lightning_gradwatch.diagnose.blame import blame_dead, blame_flat, blame_gates, blame_segments
 from lightning_gradwatch.diagnose.course import course
 from lightning_gradwatch.diagnose.gains import gained
 from lightning_gradwatch.diagnose.hidden import inside
@@ -53,7 +53,8 @@ def gather(finding: Finding, frame: Frame, anatomy: Anatomy, history: History) -
         elif ":" in finding.id:
             known["gains"] = gained(ledger, layer, frame, anatomy, history)
     if finding.kind is Kind.SATURATION:
-        known["blame"] = blame_flat(finding, frame, anatomy, history)
+        seen = ":" not in finding.id  # else of a fused layer, that shows none of its gates
+        known["blame"] = blame_flat(finding, frame, anatomy, history) if seen else blame_gates(finding, frame, history)
     if finding.kind is Kind.DEAD_UNITS:
         known["blame"] = blame_dead(finding, frame, anatomy, history)
     if finding.kind is Kind.NONFINITE and frame.fault is None and ledger is not None:

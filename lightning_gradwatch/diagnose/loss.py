@@ -94,7 +94,7 @@ class WrongLoss(Rule):
     code = "GW612"
     title = "A saturating output without its loss"
     kind = CauseKind.LOSS
-    findings = (Kind.STALLED, Kind.NONFINITE)
+    findings = (Kind.STALLED, Kind.SATURATION, Kind.NONFINITE)
     looks_for = f"""
         A sigmoid, softmax or tanh between the head and the loss: with less than {FLAT:.0%} of its largest slope left
         and no loss that is fused with it; in front of a loss that applies its own once more; or under the logarithm
@@ -132,6 +132,8 @@ class WrongLoss(Rule):
         if finding.kind is Kind.NONFINITE:
             logged = fault is not None and fault.operation in _LOGARITHMS and bool(outputs)
             return _answer(f"the logarithm of a {outputs[0].lower()} is taken by hand", None) if logged else NO
+        if finding.kind is Kind.SATURATION and not any(one.layer in finding.layers for one in flat):
+            return NO
         if outputs and any(name.startswith(("LogSoftmax", "BinaryCrossEntropyWithLogits")) for name in fused):
             return _answer(f"a {outputs[0].lower()} stands in front of a loss that applies its own", None)
         if not flat:

@@ -45,7 +45,7 @@ class _Copy:
         if self.event is not None:
             self.event.synchronize()  # recorded a look ago: it has long passed
         numbers = dict(zip(self.names, self.values.tolist(), strict=True))
-        return replace(self.look, numbers=numbers)
+        return replace(self.look, numbers={**self.look.numbers, **numbers})
 
 
 class Vigil:
@@ -82,10 +82,12 @@ class Vigil:
         wide = [(i, p) for i, p in enumerate(parameters) if p.requires_grad and p.dim() >= 2]
         chosen = [wide[k * len(wide) // MOST] for k in range(MOST)] if len(wide) > MOST else wide
         seen = [(str(i), gradient) for i, p in chosen if (gradient := p.grad) is not None and _is_plain(gradient)]
+        missing = {str(i): 0.0 for i, p in chosen if p.grad is None}  # one that was there before is news
         for kind in dict.fromkeys(_kind(gradient) for _, gradient in seen):
             here = [(name, gradient) for name, gradient in seen if _kind(gradient) == kind]
             norms = torch.stack(_norms([dense(gradient) for _, gradient in here]))
-            self._send(Look(optimizer, {}, is_true), [name for name, _ in here], norms)
+            self._send(Look(optimizer, missing, is_true), [name for name, _ in here], norms)
+            missing = {}
 
     def _send(self, look: Look, names: Sequence[str], values: Tensor) -> None:
         self._now.append(_Copy(look, names, *_sent(values)))

@@ -3,9 +3,9 @@ from dataclasses import replace
 
 import pytest
 
-from lightning_gradwatch.diagnose.blame import blame_dead, blame_flat, blame_segments
-from tests.diagnose.made import XAVIER, found, given, net, op, past, weight
-from tests.reference.records import frame
+from lightning_gradwatch.diagnose.blame import blame_dead, blame_flat, blame_gates, blame_segments
+from tests.diagnose.made import XAVIER, causes, found, given, net, op, past, weight
+from tests.reference.records import frame, reading
 
 FLAT = found("saturation", None, "net.0", "net.1")
 OPS = (op("net.0", slope=0.01), op("net.1", slope=0.01))
@@ -88,3 +88,24 @@ def test_a_dead_path_whose_units_nobody_measured_tells_by_its_first_step(first, 
     plain = given(1.0, -math.inf, activation="Relu")
     dead = replace(plain, segments=tuple(replace(s, dead=1.0 if s.slope else None) for s in plain.segments))
     assert getattr(blame_dead(finding, frame(9, dead), net(), past()), who) == 1.0
+
+
+GATES = found("saturation", "saturation:rnn.weight_hh_l0", "rnn")
+
+
+def gates(now):
+    return frame(20, parameters=(reading("rnn.weight_hh_l0", fan=64, weight=now),))
+
+
+@pytest.mark.parametrize(("began", "code"), [(1.25, "GW302"), (0.05, "GW601")], ids=["from the start", "grown since"])
+def test_gates_of_a_fused_layer(began, code):
+    """Weights of 1.25 over 64 units are 10 times Xavier's: one decade."""
+    history = past(weights={"rnn.weight_hh_l0": began})
+    told = blame_gates(GATES, gates(1.25), history)
+    assert (told.weights, told.rate) == pytest.approx((1.0, 0.0) if began > 1 else (0.0, math.log10(25)))
+    assert next(iter(causes(GATES, gates(1.25), history=history))) == code
+
+
+def test_gates_whose_beginning_is_not_known():
+    assert blame_gates(GATES, gates(1.25), past()) is None
+    assert blame_gates(GATES, frame(20), past(weights={"rnn.weight_hh_l0": 1.0})) is None

@@ -64,6 +64,12 @@ def test_a_saturated_output_with_squared_errors():
     assert next(iter(causes(STILL, one))) == "GW612"
 
 
+def test_a_saturated_output_is_its_losses_and_a_saturated_layer_is_not():
+    one = still(behind("MseLoss", "Sigmoid"), operations=(*flat(0.001), op("net.0", "Sigmoid", slope=0.001)))
+    assert next(iter(causes(found("saturation", None, "head"), one))) == "GW612"
+    assert "GW612" not in causes(found("saturation", None, "net.0"), one)
+
+
 def test_applied_twice():
     assert "applies its own" in answer("GW612", STILL, still(behind("NllLoss", "LogSoftmax", "Softmax"))).sentence
 

@@ -40,6 +40,12 @@ def test_what_has_no_norm_to_see():
     assert watch.settle() == []
 
 
+def test_a_gradient_that_is_missing_beside_others_is_one_of_zero():
+    watch = Vigil()
+    watch.gradients(0, [parameter(torch.ones(2, 2)), nn.Parameter(torch.ones(2, 2))])
+    assert watch.settle() == [Look(0, {"1": 0.0, "0": 2.0})]
+
+
 def test_some_of_many_spread_evenly_by_their_place():
     many = [parameter(torch.full((2, 2), float(i))) for i in range(1000)]
     watch = Vigil()
