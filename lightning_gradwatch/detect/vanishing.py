@@ -52,7 +52,9 @@ class Vanishing:
             if not all(map(math.isfinite, (ledger.start, *finite))):
                 continue
             whole = finite == [*flow.values()] or underflows(ledger, flow)
-            symptom = _symptom(frame, history, ledger, flow, inside) if whole else None
+            # Beside the trunk the rest learns whatever happens there: it is the branch's own steps that tell.
+            learns = history.learns or bool(place)
+            symptom = _symptom(frame, history, ledger, flow, inside, learns=learns) if whole else None
             end = format_end(ledger)
             if end is not None and not (symptom and symptom.present):
                 symptom = exhausted(frame, history, ledger, end)
@@ -99,7 +101,13 @@ def fades(flow: Mapping[str, float]) -> bool:
 
 
 def _symptom(
-    frame: Frame, history: History, ledger: Ledger, flow: Mapping[str, float], inside: Mapping[str, float]
+    frame: Frame,
+    history: History,
+    ledger: Ledger,
+    flow: Mapping[str, float],
+    inside: Mapping[str, float],
+    *,
+    learns: bool,
 ) -> Symptom:
     # What the parameters' gradients tell is an estimate, and has to be the clearer for it.
     clear = {layer: level + MARGIN * (layer in inside) for layer, level in flow.items()}
@@ -117,7 +125,7 @@ def _symptom(
         kind=Kind.VANISHING,
         present=judged >= ENTER or underflows,
         lingers=judged >= LEAVE,
-        severity=_severity(math.inf if underflows else judged, ratio, history.learns),
+        severity=_severity(math.inf if underflows else judged, ratio, learns),
         summary=f"{worst} gets {gets}{_how(ledger, inside, worst)}",
         layers=starved,
         evidence=(

@@ -123,3 +123,14 @@ def test_skip_connections_are_counted(operation, modules, counted):
     ledger = type(plain)(**{**vars(plain), "segments": (*plain.segments, block)})
     [finding], _ = judged(*steps(ledger, 3))
     assert any("skip" in quantity.name for quantity in finding.evidence) is counted
+
+
+def test_beside_the_trunk_the_branch_alone_tells():
+    """The loss stands, but its optimizer carries what little arrives."""
+    carried = (reading("net.0.weight", update=1e-3), reading("head.weight", update=1e-3))
+    starved = (reading("net.0.weight", update=1e-6), reading("head.weight", update=1e-3))
+    for parameters, severity in ((carried, "info"), (starved, "critical")):
+        judge = Judge()
+        for step in range(4):
+            judge.judge(frame(step, branches=(chain(*[-0.7] * 10),), parameters=parameters, rates=(0.1,)))
+        assert [(one.id, one.severity) for one in judge.findings] == [("vanishing:loss/branch", severity)]
