@@ -39,12 +39,13 @@ class DeadPath:
         if frame.skipped or not (some or dead):
             return  # training_step returned None, or nothing was measured
         yield _unreached([r for r in frame.parameters if r.norm is None and _is_cut_off(r.name, history)], frame)
+        flat = any(_is_bounded(ledger) for ledger in frame.ledgers)
         killers = [killer for ledger in frame.ledgers if (killer := _killer(ledger)) is not None]
         # Units may die late; without a dead layer before it, only a gradient that never was anything is a dead path.
         zeros = [r for r in frame.parameters if r.norm == 0 and r.size and (killers or r.name not in history.fed)]
         if zeros and not killers and any(_is_used_up(frame, ledger) for ledger in frame.ledgers):
             return  # the number format had nothing left: another detector says so
-        yield _zeroed(_without_idle_biases(zeros, frame), frame, killers)
+        yield _zeroed(_without_idle_biases(zeros, frame), frame, killers, flat=flat)
 
 
 def _is_cut_off(name: str, history: History) -> bool:
@@ -69,11 +70,13 @@ def _unreached(silent: list[ParameterReading], frame: Frame) -> Symptom:
     )
 
 
-def _zeroed(zeros: list[ParameterReading], frame: Frame, killers: list[str]) -> Symptom:
-    behind = f"behind {killers[0]}, whose units are all zero, " if killers else ""
+def _zeroed(zeros: list[ParameterReading], frame: Frame, killers: list[str], *, flat: bool) -> Symptom:
+    how = "which is at its flat ends" if flat else "whose units are all zero"
+    behind = f"behind {killers[0]}, {how}, " if killers else ""
+    kind = Kind.SATURATION if flat else Kind.DEAD_UNITS
     return Symptom(
-        id="dead_units" if killers else "zero",  # the same sickness as one layer's units that are silent
-        kind=Kind.DEAD_UNITS if killers else Kind.DISCONNECTED,
+        id=str(kind) if killers else "zero",  # the same sickness as one layer's units that are silent, or flat
+        kind=kind if killers else Kind.DISCONNECTED,
         present=bool(zeros),
         lingers=bool(zeros),
         severity=Severity.CRITICAL if killers else _severity(zeros, frame),
@@ -89,6 +92,13 @@ def _without_idle_biases(zeros: list[ParameterReading], frame: Frame) -> list[Pa
     return [
         r for r in zeros if not ("bias" in r.name.rpartition(".")[2] and module_of(r.name) in fed)
     ]  # "bias_orig": pruned
+
+
+def _is_bounded(ledger: Ledger) -> bool:
+    """Whether the layer that lets nothing through is a sigmoid's or tanh's: saturated, and not dead."""
+    killer = _killer(ledger)
+    names = [item.name for s in ledger.segments if s.layer == killer and s.slope == 0.0 for item in s.operations]
+    return any(name in ("Sigmoid", "Tanh", "Hardsigmoid", "Hardtanh", "LogSigmoid", "Softsign") for name in names)
 
 
 def _killer(ledger: Ledger) -> str | None:

@@ -27,7 +27,8 @@ class NonFinite:
         modules = dict.fromkeys(module_of(r.name) or r.name for r in broken)
         fault = frame.fault.layer if frame.fault else ""
         first = fault or _first_broken(frame)
-        layers = tuple(dict.fromkeys([first, *modules] if first in modules or fault else modules))
+        leads = [first] if first and (first in modules or fault) else []
+        layers = tuple(dict.fromkeys([*leads, *modules]))
         yield Symptom(
             id="nonfinite",
             kind=Kind.NONFINITE,

@@ -41,13 +41,15 @@ class Saturation:
         together = -math.fsum(math.log10(max(_slope(one), 1e-9)) for one in mild)
         several = len(mild) > len(flat) and together >= LEAVE_TOGETHER
         worst = told[0]
+        # What was open and is flat a step later was pushed there, whatever the fit had learned before.
+        sudden = any(one.layer in history.flattened for one in told if _slope(one) < ENTER)
         began = history.beginning.slopes.get(worst.layer) if history.beginning else None
         yield Symptom(
             id="saturation",
             kind=Kind.SATURATION,
             present=_slope(worst) < ENTER or together >= ENTER_TOGETHER,
             lingers=bool(flat) or several,
-            severity=Severity.INFO if history.learns else Severity.WARNING,
+            severity=Severity.INFO if history.learns and not sudden else Severity.WARNING,
             summary=f"{worst.operation.lower()} after {worst.layer} has {_slope(worst):.0%} of its largest slope left",
             layers=tuple(dict.fromkeys(one.layer for one in (mild if several else flat) or [worst])),
             evidence=(

@@ -166,6 +166,8 @@ def _shares(layer: str, was_well: bool | None, facts: _Facts, *, by_training: bo
         factor = grown(facts.frame, facts.history, layer)
         if by_training and factor is not None and factor <= FADED and boldest < BOLD and not _decays(facts.frame):
             return {"weights": 1.0}  # no step did that: somebody made them small
+        if factor is not None and factor >= GREW and _by_hand(layer, facts.history):
+            return {"weights": 1.0}
         leapt = by_training or boldest >= BOLD or (factor is not None and factor >= GREW)
         return {"rate": 1.0} if leapt else {"activation": 1.0}
     over = excess(facts.history, facts.anatomy, layer)
@@ -176,6 +178,12 @@ def _shares(layer: str, was_well: bool | None, facts: _Facts, *, by_training: bo
     if by_training:  # biases, or weights of one sign: their spread does not show it
         return {"weights": 1.0} if was_well is False else {"activation": 1.0}
     return {"rate": 1.0} if was_well is None and boldest >= BOLD else {"activation": 1.0}
+
+
+def _by_hand(layer: str, history: History) -> bool:
+    """Whether a layer went flat from one step to the next although no step was bold and no rate was raised."""
+    began = history.beginning.rate if history.beginning else 0.0
+    return layer in history.flattened and history.boldest[0] < BOLD and history.top_rate <= 2 * began
 
 
 def _decays(frame: Frame) -> bool:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from lightning_gradwatch.diagnose.blame import blame_dead, blame_flat, blame_gates, blame_segments
 from lightning_gradwatch.diagnose.course import course
-from lightning_gradwatch.diagnose.gains import gained
+from lightning_gradwatch.diagnose.gains import Gains, gained
 from lightning_gradwatch.diagnose.hidden import inside
 from lightning_gradwatch.diagnose.losses import Losses, split
 from lightning_gradwatch.diagnose.numerics import suspected
 from lightning_gradwatch.diagnose.stall import stall
 from lightning_gradwatch.records import Anatomy, Finding, Frame, Kind, Ledger, TimeProfile
+from lightning_gradwatch.records.flow import flow_in
 from lightning_gradwatch.records.history import History
 
 # Name -> what it is; ``Rule.needs`` are some of these.
@@ -30,10 +32,14 @@ EVIDENCE = {
     "fault": "the operation that first made a number that is not finite",
     "operations": "what single activations and normalisations did on that step",
 }
+# An explosion over a fit within so many steps, with so many decades along depth on the first, began along depth.
+SOON, GREW = 5, 2.5
 _ALONG_DEPTH = {Kind.VANISHING: "vanishing", Kind.EXPLODING: "exploding"}
 
 
-def gather(finding: Finding, frame: Frame, anatomy: Anatomy, history: History) -> dict[str, Any]:
+def gather(
+    finding: Finding, frame: Frame, anatomy: Anatomy, history: History, start: Frame | None = None
+) -> dict[str, Any]:
     """The evidence by name; None: there is none of this kind.
 
     Args:
@@ -41,6 +47,7 @@ def gather(finding: Finding, frame: Frame, anatomy: Anatomy, history: History) -
         frame: the frame that showed it.
         anatomy: what the network is made of.
         history: what the frames so far told, that one included.
+        start: the first frame of the fit.
     """
     ledger, layer = _ledger(finding, frame), finding.layers[0] if finding.layers else None
     known: dict[str, Any] = {"finding": finding, "frame": frame, "anatomy": anatomy, "history": history}
@@ -57,11 +64,25 @@ def gather(finding: Finding, frame: Frame, anatomy: Anatomy, history: History) -
         known["blame"] = blame_flat(finding, frame, anatomy, history) if seen else blame_gates(finding, frame, history)
     if finding.kind is Kind.DEAD_UNITS:
         known["blame"] = blame_dead(finding, frame, anatomy, history)
+    if finding.id in ("exploding", "nonfinite") and start is not None and start.step < finding.first_step <= SOON:
+        known["gains"] = _grown(start, anatomy, history)  # as it could be measured then
     if finding.kind is Kind.NONFINITE and frame.fault is None and ledger is not None:
         known["fault"] = suspected(ledger)
     if finding.kind is Kind.STALLED:
         known["stall"] = stall(frame, ledger, anatomy)
     return known
+
+
+def _grown(start: Frame, anatomy: Anatomy, history: History) -> Gains | None:
+    """The growth along depth on the first step; None where there was little, or it came through time."""
+    if any(profile.grown >= GREW for profile in start.times):
+        return None
+    for ledger in start.ledgers:
+        flow = {layer: level for layer, level in flow_in(start, ledger).items() if math.isfinite(level)}
+        layer = max(flow, key=flow.__getitem__, default="")
+        if layer and flow[layer] >= GREW:
+            return gained(ledger, layer, start, anatomy, history)
+    return None
 
 
 def _blame_for(losses: Losses, ledger: Ledger, frame: Frame, anatomy: Anatomy, history: History) -> Any:

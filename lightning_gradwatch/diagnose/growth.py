@@ -14,7 +14,7 @@ class DepthMultiplies(Rule):
     code = "GW202"
     title = "Depth multiplies small gains"
     kind = CauseKind.DEPTH
-    findings = (Kind.EXPLODING,)
+    findings = (Kind.EXPLODING, Kind.NONFINITE)
     looks_for = f"""
         The part of the growth along depth that no single operation can be blamed for: up to {MILD} decades each (a
         factor of {10**MILD:.2f}), and gains in operations that are neither weights nor residual sums nor recurrent."""
@@ -57,7 +57,7 @@ class SumsWithoutScale(Rule):
     code = "GW203"
     title = "Residual sums are not scaled"
     kind = CauseKind.RESIDUAL
-    findings = (Kind.EXPLODING, Kind.VANISHING)
+    findings = (Kind.EXPLODING, Kind.NONFINITE, Kind.VANISHING)
     looks_for = f"""
         Residual blocks (a sum of a branch and what goes around it) that gain decades one after the other, {DOUBLES:.2f}
         each where the branch is as large as its input, without a normalisation behind them that gives these back; or

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from lightning_gradwatch.diagnose.base import NO, Answer, Rule
-from lightning_gradwatch.diagnose.blame import Blame
+from lightning_gradwatch.diagnose.blame import GREW, Blame
 from lightning_gradwatch.diagnose.course import Course
 from lightning_gradwatch.diagnose.gains import Gains
 from lightning_gradwatch.diagnose.stall import Stall
@@ -92,6 +92,9 @@ def _along(gains: Gains, anatomy: Anatomy, history: History) -> Answer:
 
 
 def _flat(blame: Blame) -> Answer:
+    if blame.weights > 0 and blame.grown is not None and blame.grown >= GREW and (blame.factor or 0.0) < LARGE:
+        text = f"weights are {blame.grown:.2g} times as large as at the start, and no step of the fit did that"
+        return Answer(holds=True, weight=blame.weights, sentence=text, evidence=_factor(math.log10(blame.grown)))
     if blame.weights <= 0 or blame.factor is None or blame.factor < LARGE:
         return NO
     began = "" if blame.began is None else f", and it began with {blame.began:.0%} of its largest slope"

@@ -6,6 +6,7 @@ import math
 
 from lightning_gradwatch.diagnose.base import NO, Answer, Rule
 from lightning_gradwatch.diagnose.course import Course
+from lightning_gradwatch.diagnose.gains import Gains
 from lightning_gradwatch.diagnose.stall import Stall
 from lightning_gradwatch.records import CauseKind, Fault, Finding, Kind, Ledger, OperationReading, Quantity
 from lightning_gradwatch.records.history import History
@@ -54,8 +55,17 @@ class LossScale(Rule):
         "Chen, Badrinarayanan, Lee & Rabinovich (2018), GradNorm: gradient normalization for adaptive loss balancing",
     )
 
-    def check(self, finding: Finding, history: History, course: Course, stall: Stall | None = None) -> Answer | None:
+    def check(
+        self,
+        finding: Finding,
+        history: History,
+        course: Course,
+        stall: Stall | None = None,
+        gains: Gains | None = None,
+    ) -> Answer | None:
         """Whether the loss hands out too little or too much."""
+        if gains is not None:
+            return NO  # outputs that a network blew up make any loss large
         if finding.kind is Kind.STALLED:
             return None if stall is None or stall.head is None else _tiny(stall, stall.head)
         if finding.kind is Kind.EXPLODING and ":" in finding.id:

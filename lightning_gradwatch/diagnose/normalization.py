@@ -29,7 +29,7 @@ class Missing(Rule):
     code = "GW401"
     title = "A deep network without normalisation"
     kind = CauseKind.NORMALIZATION
-    findings = (Kind.EXPLODING,)
+    findings = (Kind.EXPLODING, Kind.NONFINITE)
     looks_for = f"""
         Growth along the depth of a network of {DEEP} layers or more that holds no normalisation at all. It is
         charged {_PART:.0%} of what weights and depth gain: a normalisation would have given it back, but was not

@@ -43,7 +43,13 @@ def rule(code: str) -> Rule:
     raise WrongArgument("code", "the code of a rule", code, [one.code for one in rules()])
 
 
-def explain(finding: Finding, frame: Frame, anatomy: Anatomy, history: History | None = None) -> tuple[Cause, ...]:
+def explain(
+    finding: Finding,
+    frame: Frame,
+    anatomy: Anatomy,
+    history: History | None = None,
+    start: Frame | None = None,
+) -> tuple[Cause, ...]:
     """The causes of a finding, biggest share first; their shares add up to 1.
 
     Args:
@@ -51,8 +57,9 @@ def explain(finding: Finding, frame: Frame, anatomy: Anatomy, history: History |
         frame: the frame that showed it.
         anatomy: what the network is made of.
         history: what the frames before told, that one included.
+        start: the first frame of the fit.
     """
-    evidence = gather(finding, frame, anatomy, history or History())
+    evidence = gather(finding, frame, anatomy, history or History(), start)
     asked = [(one, one.ask(evidence)) for one in rules() if finding.kind in one.findings]
     held = [(one, told) for one, told in asked if told is not None and told.holds and math.isfinite(told.weight)]
     return _shares(held)

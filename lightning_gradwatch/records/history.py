@@ -19,6 +19,8 @@ PROGRESS = 0.1
 _STANDS = 0.02
 # So many measured steps tell whether a loss is flat; over so many steps, whether it stands or only starts slowly.
 _ENOUGH, _SETTLED = 12, 40
+# Shares of its largest slope with which an activation is open, and flat.
+_OPEN, _FLAT = 0.4, 0.1
 # A fit that has given back so much of what its loss had fallen does not learn any more.
 _GIVEN_BACK = 0.5
 
@@ -56,6 +58,8 @@ class History:
         self.moments: list[Moment] = []  # thinned so that they span the whole fit; the last ones without a gap
         self.fed: set[str] = set()  # parameters that got a gradient other than zero at least once
         self.unfed: dict[str, int] = {}  # of those, who got none since, on how many measured steps in a row
+        self.slopes: dict[str, float] = {}  # by layer, of the flattest activation on the last measured step
+        self.flattened: dict[str, int] = {}  # by layer, the step on which it went flat at once
         self.skipping_since: int | None = None  # first measured step of an unbroken run of steps that a scaler skipped
         self.beginning: Beginning | None = None
         # Largest ||dw||/||w|| so far: how large, of which parameter, on which step.
@@ -86,6 +90,9 @@ class History:
         bold = max(((r.update or 0.0, r.name) for r in frame.parameters if r.fan > 1), default=(0.0, ""))
         if bold[0] > self.boldest[0]:
             self.boldest = (bold[0], bold[1], frame.step)
+        slopes = _slopes(frame)
+        sudden = {layer: frame.step for layer, slope in slopes.items() if _fell(self.slopes.get(layer), slope)}
+        self.slopes, self.flattened = slopes, {**self.flattened, **sudden}
         self.moments.append(_moment(frame))
         if len(self.moments) > _KEPT:  # forget every other one of the older half
             half = _KEPT // 2
@@ -143,6 +150,8 @@ class History:
             "moments": encode([[m.step, m.loss, m.norm, m.update] for m in self.moments]),
             "fed": sorted(self.fed),
             "unfed": dict(self.unfed),
+            "slopes": encode(self.slopes),
+            "flattened": dict(self.flattened),
             "skipping_since": self.skipping_since,
             "beginning": encode(self.beginning),
             "boldest": list(self.boldest),
@@ -156,6 +165,8 @@ class History:
         history.moments += [Moment(int(s), *map(float, numbers)) for s, *numbers in state.get("moments", ())]
         history.fed, history.skipping_since = set(state["fed"]), state.get("skipping_since")
         history.unfed = {str(name): int(steps) for name, steps in state.get("unfed", {}).items()}
+        history.slopes = {str(layer): float(slope) for layer, slope in state.get("slopes", {}).items()}
+        history.flattened = {str(layer): int(step) for layer, step in state.get("flattened", {}).items()}
         beginning = state.get("beginning")
         history.beginning = None if beginning is None else decode(Beginning, beginning)
         size, name, step = state.get("boldest", history.boldest)
@@ -193,13 +204,22 @@ def _log10(norm: float | None) -> float:
     return math.log10(norm) if 0 < norm < math.inf else norm or -math.inf
 
 
-def _beginning(frame: Frame) -> Beginning:
+def _slopes(frame: Frame) -> dict[str, float]:
     slopes: dict[str, float] = {}
     for one in frame.operations:
         if one.slope is not None and not one.gates:
             slopes[one.layer] = min(one.slope, slopes.get(one.layer, 1.0))
+    return slopes
+
+
+def _fell(before: float | None, now: float) -> bool:
+    """Whether an activation that was open is flat on the next measured step: nothing that is learned comes so."""
+    return before is not None and before >= _OPEN and now < _FLAT
+
+
+def _beginning(frame: Frame) -> Beginning:
     return Beginning(
-        slopes=slopes,
+        slopes=_slopes(frame),
         dead={one.layer: one.dead for one in frame.operations if one.dead is not None},
         weights={r.name: r.weight for r in frame.parameters if r.weight is not None and r.fan > 1},
         rate=max(frame.rates, default=0.0),

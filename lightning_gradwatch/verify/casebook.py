@@ -52,7 +52,8 @@ class Casebook:
         # not learn is sick for its weights.
         if change.what != "opened":
             return change
-        finding = replace(change.finding, causes=explain(change.finding, frame, self.anatomy, self.judge.history))
+        causes = explain(change.finding, frame, self.anatomy, self.judge.history, self.frames[0])
+        finding = replace(change.finding, causes=causes)
         finding = replace(finding, remedies=prescribe(finding, self.anatomy))
         self.judge.amend(finding)
         return Change(change.what, finding)

@@ -112,3 +112,13 @@ def test_a_bias_that_is_idle_or_pruned_beside_fed_weights(bias):
 
 def test_a_parameter_without_elements_is_no_dead_path():
     assert findings(steps([reading("a.weight"), replace(reading("b.weight", 0.0), size=0)])) == ()
+
+
+@pytest.mark.parametrize(("operation", "kind"), [("Relu", "dead_units"), ("Tanh", "saturation")])
+def test_what_is_flat_for_every_value_is_dead_or_saturated_by_what_it_is(operation, kind):
+    plain = chain(0.0, 0.0, -math.inf, activation=operation)
+    flat = replace(
+        plain, segments=tuple(replace(s, slope=0.0) if s.decades == -math.inf else s for s in plain.segments)
+    )
+    found = findings(steps([reading("head.weight"), reading("net.0.weight", 0.0)], flat))
+    assert [(one.kind, one.id) for one in found] == [(kind, kind)]

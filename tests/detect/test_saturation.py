@@ -41,6 +41,14 @@ def test_attention_that_is_one_hot():
     assert findings(reading("attention", 0.01, "Softmax", "attention"))[0].layers == ("attention",)
 
 
+def test_what_was_open_and_is_flat_a_step_later_is_no_information():
+    judge = Judge()
+    for step in range(24):
+        operations = (reading("a", 0.8 if step < 12 else 0.01),)
+        judge.judge(frame(step, loss=2.3 - 0.05 * step, operations=operations, rates=(0.1,)))
+    assert [(one.kind, one.severity, one.first_step) for one in judge.findings] == [("saturation", "warning", 12)]
+
+
 def test_an_information_while_the_fit_learns():
     assert findings(reading("a", 0.02), losses=FALLS)[0].severity == "info"
 

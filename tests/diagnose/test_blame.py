@@ -41,6 +41,16 @@ def test_layers_that_were_open_and_leapt():
     assert flat(history=opened) == only(rate=4.0)
 
 
+@pytest.mark.parametrize(("rate", "code"), [(0.1, "GW302"), (1.0, "GW601")], ids=["by somebody", "by a raised rate"])
+def test_weights_that_grew_at_once_and_not_by_a_bold_step(rate, code):
+    history = past(slopes={"net.0": 0.9, "net.1": 0.9}, weights={"net.0.weight": XAVIER, "net.1.weight": XAVIER})
+    history.beginning = replace(history.beginning, rate=0.1)
+    history.top_rate, history.flattened = rate, {"net.0": 19, "net.1": 19}
+    grown = (weight("net.0", size=5 * XAVIER), weight("net.1", size=5 * XAVIER))
+    one = frame(20, given(1.0), operations=OPS, parameters=grown)
+    assert next(iter(causes(FLAT, one, history=history))) == code
+
+
 def test_layers_that_were_open_and_whose_weights_grew():
     grew = past(slopes={"net.0": 0.9, "net.1": 0.9}, weights={"net.0.weight": 0.1, "net.1.weight": 0.1})
     assert flat(history=grew, parameters=(weight("net.0", 0.4), weight("net.1", 0.1))) == only(rate=2.0, activation=2.0)

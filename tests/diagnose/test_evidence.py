@@ -54,3 +54,27 @@ def test_blame_is_for_what_is_flat_or_dead():
 def test_an_empty_frame_has_no_evidence_but_itself():
     told = known("saturation", "saturation", frame(0, parameters=()))
     assert set(told) == {"finding", "frame", "anatomy", "history", "course"}
+
+
+@pytest.mark.parametrize(
+    ("start", "first", "grown"),
+    [
+        (chain(*[0.5] * 8), 1, True),
+        (chain(*[0.5] * 8), 30, False),
+        (chain(*[0.1] * 8), 1, False),
+        (chain(*[-0.5] * 8), 1, False),
+    ],
+    ids=["at the start", "long after it", "a little", "it faded"],
+)
+@pytest.mark.parametrize("kind", ["exploding", "nonfinite"])
+def test_an_explosion_at_the_start_is_told_by_the_first_frame(kind, start, first, grown):
+    finding = replace(found(kind), first_step=first)
+    told = gather(finding, frame(first), net(), past(), frame(0, start))
+    assert (told.get("gains") is not None) == grown
+    assert gather(finding, frame(first), net(), past()).get("gains") is None
+
+
+def test_growth_through_time_is_none_along_depth():
+    grows = TimeProfile(ledger="loss", layer="rnn", decades=(5.0, 2.0, 0.0), steps=3)
+    start = frame(0, chain(*[0.5] * 8), times=(grows,))
+    assert gather(replace(found("exploding"), first_step=1), frame(1), net(), past(), start).get("gains") is None
