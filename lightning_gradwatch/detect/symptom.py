@@ -24,6 +24,7 @@ class Symptom:
     evidence: tuple[Quantity, ...] = ()
     keeps: bool = False  # what its first frame showed stands: what comes after it shows only what it has spoiled
     stills: bool = False  # it keeps the weights from moving, so that steps that moved none prove it too
+    alone: bool = False  # it stands for itself: nothing follows from it, and it follows from nothing
 
 
 class Detector(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from lightning_gradwatch.diagnose.blame import blame_dead, blame_flat, blame_gates, blame_segments
@@ -30,6 +31,8 @@ EVIDENCE = {
     "fault": "the operation that first made a number that is not finite",
     "operations": "what single activations and normalisations did on that step",
 }
+# Decades without which a gradient that SageMaker's rules call small has not become so on its way.
+_LOST = 1.0
 _ALONG_DEPTH = {Kind.VANISHING: "vanishing", Kind.EXPLODING: "exploding"}
 
 
@@ -42,6 +45,7 @@ def gather(finding: Finding, frame: Frame, anatomy: Anatomy, history: History) -
         anatomy: what the network is made of.
         history: what the frames so far told, that one included.
     """
+    finding, absolute = _as_ours(finding, frame), finding.id.startswith("sagemaker:")
     ledger, layer = _ledger(finding, frame), finding.layers[0] if finding.layers else None
     known: dict[str, Any] = {"finding": finding, "frame": frame, "anatomy": anatomy, "history": history}
     known |= {"ledger": ledger, "profile": _profile(finding, frame), "fault": frame.fault}
@@ -49,7 +53,8 @@ def gather(finding: Finding, frame: Frame, anatomy: Anatomy, history: History) -
     if ledger is not None and layer is not None and finding.id.partition(":")[0] == _ALONG_DEPTH.get(finding.kind):
         if finding.kind is Kind.VANISHING:
             losses = split(ledger, layer, anatomy, inside(frame, ledger, layer, anatomy))
-            known |= {"losses": losses, "blame": _blame_for(losses, ledger, frame, anatomy, history)}
+            if not absolute or losses.total >= _LOST:
+                known |= {"losses": losses, "blame": _blame_for(losses, ledger, frame, anatomy, history)}
         elif ":" in finding.id:
             known["gains"] = gained(ledger, layer, frame, anatomy, history)
     if finding.kind is Kind.SATURATION:
@@ -62,6 +67,14 @@ def gather(finding: Finding, frame: Frame, anatomy: Anatomy, history: History) -
     if finding.kind is Kind.STALLED:
         known["stall"] = stall(frame, ledger, anatomy)
     return known
+
+
+def _as_ours(finding: Finding, frame: Frame) -> Finding:
+    """A finding of SageMaker's rules under the id that our own detector of the same sickness gives."""
+    if not finding.id.startswith("sagemaker:"):
+        return finding
+    along = finding.kind is Kind.VANISHING and frame.ledgers
+    return replace(finding, id=f"vanishing:{frame.ledgers[0].name}" if along else finding.kind.value)
 
 
 def _blame_for(losses: Losses, ledger: Ledger, frame: Frame, anatomy: Anatomy, history: History) -> Any:
