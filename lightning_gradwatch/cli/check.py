@@ -115,7 +115,9 @@ def _checked(args: argparse.Namespace, before: Any) -> tuple[Gate, Place | None]
 def _ignored(given: str) -> tuple[str, str]:
     what, equals, reason = given.partition("=")
     if not equals:
-        raise WrongArgument("--ignore", "a code or a kind, =, and the reason: GW101='a gate is meant to saturate'", given)
+        raise WrongArgument(
+            "--ignore", "a code or a kind, =, and the reason: GW101='a gate is meant to saturate'", given
+        )
     return what, reason
 
 

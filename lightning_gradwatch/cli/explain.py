@@ -14,7 +14,10 @@ from lightning_gradwatch.errors import WrongArgument
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments."""
     parser.add_argument(
-        "code", nargs="?", metavar="CODE", help="code of a rule, as a finding's causes give it (GW101), or vanishing ..."
+        "code",
+        nargs="?",
+        metavar="CODE",
+        help="code of a rule, as a finding's causes give it (GW101), or vanishing ...",
     )
 
 

@@ -37,7 +37,7 @@ def folded(
     Args:
         symptoms: all of one frame.
         is_open: symptom's id -> whether its finding is open, and stays open while it lingers.
-        excused: ids of symptoms whose finding a user has silenced: what shows in other layers too is not silenced by it.
+        excused: ids of symptoms whose finding a user has silenced: what shows elsewhere too is not silenced by it.
     """
     ill = [s for s in symptoms if (s.lingers if is_open.get(s.id) else s.present)]
     root_of = {s.id: next((r for r in ill if _is_root(r, s) and _may_hide(r, s, excused)), None) for s in ill}

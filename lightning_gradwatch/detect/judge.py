@@ -15,9 +15,15 @@ from lightning_gradwatch.records import Finding, Frame
 from lightning_gradwatch.records.codec import decode, encode
 from lightning_gradwatch.records.formats import is_used, rounds_away
 from lightning_gradwatch.records.history import History
+from lightning_gradwatch.records.threshold import Threshold
 
 # A finding is resolved after so many measured steps without it.
 CALM = 3
+THRESHOLDS = (
+    Threshold(
+        name="resolved after", value=CALM, unit="measured steps", why="a symptom that comes and goes has not healed"
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -159,7 +165,7 @@ def _weigh(
     is_open = record.is_open
     if symptom.lingers if is_open else symptom.present:
         record.calm = 0
-        return _ill(record, symptom, frame, patience, is_open, excuse)
+        return _ill(record, symptom, frame, patience, excuse)
     record.streak = 0
     record.calm += 1
     if is_open and record.calm >= CALM and record.finding is not None:
@@ -169,13 +175,9 @@ def _weigh(
 
 
 def _ill(
-    record: _Record,
-    symptom: Symptom,
-    frame: Frame,
-    patience: int,
-    is_open: bool,
-    excuse: Callable[[Finding], Finding],
+    record: _Record, symptom: Symptom, frame: Frame, patience: int, excuse: Callable[[Finding], Finding]
 ) -> Change | None:
+    is_open = record.is_open
     if record.streak == 0 and not is_open:
         record.first_step = frame.step
     record.streak += patience == 1 or _proves(symptom, frame)

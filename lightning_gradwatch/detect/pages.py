@@ -8,8 +8,10 @@ from collections.abc import Iterator
 
 from lightning_gradwatch.detect.judge import THRESHOLDS, detectors
 from lightning_gradwatch.detect.symptom import Detector
-from lightning_gradwatch.records import Kind
+from lightning_gradwatch.records import Kind, history
 from lightning_gradwatch.records.threshold import table
+
+_COMMON = (*THRESHOLDS, *history.THRESHOLDS)
 
 
 def kind_page(kind: Kind) -> str:
@@ -26,14 +28,14 @@ def kind_page(kind: Kind) -> str:
     for detector in detectors():
         if detector.kind is kind:
             parts += _detector(detector)
-    return "\n\n".join([*parts, "## Every kind", table(THRESHOLDS)]) + "\n"
+    return "\n\n".join([*parts, "## Every kind", table(_COMMON)]) + "\n"
 
 
 def sections() -> Iterator[str]:
     """All detectors of ours with their thresholds, a section each; then what they have in common."""
     for detector in detectors():
         yield "\n\n".join([f"### {type(detector).__name__} ({detector.kind})", *_told(detector)])
-    yield "\n\n".join(["### Every kind", table(THRESHOLDS)])
+    yield "\n\n".join(["### Every kind", table(_COMMON)])
 
 
 def sagemaker() -> Iterator[str]:
@@ -50,5 +52,6 @@ def _detector(detector: Detector) -> list[str]:
 
 def _told(detector: Detector) -> list[str]:
     text = inspect.getdoc(type(detector)) or ""
-    patience = f"Opens after {detector.patience} measured step{'s' if detector.patience > 1 else ''} that prove it."
-    return list(filter(None, [text, patience, table(detector.thresholds)]))
+    count = detector.patience
+    first = "on the first measured step that shows it" if count == 1 else f"after {count} measured steps that prove it"
+    return list(filter(None, [text, f"Opens {first}.", table(detector.thresholds)]))

@@ -9,6 +9,7 @@ from typing import ClassVar
 from lightning_gradwatch.detect.symptom import Symptom, known
 from lightning_gradwatch.records import Frame, Kind, OperationReading, Quantity, Severity
 from lightning_gradwatch.records.history import History
+from lightning_gradwatch.records.threshold import Threshold
 
 # Mean slope beside the largest possible one.  A tanh that works has 0.4 and more, a sigmoid 0.6; SageMaker Debugger
 # calls a unit saturated that never leaves the flat ends.
@@ -30,6 +31,27 @@ class Saturation:
 
     kind: ClassVar[Kind] = Kind.SATURATION
     patience: ClassVar[int] = 4
+    thresholds: ClassVar[tuple[Threshold, ...]] = (
+        Threshold(
+            name="opens at",
+            value=ENTER,
+            unit="of the largest slope",
+            why="a tanh that works has 0.4 and more, a sigmoid 0.6: own fits",
+        ),
+        Threshold(
+            name="stays open up to", value=LEAVE, unit="of the largest slope", why="so that an alarm does not flicker"
+        ),
+        Threshold(name="several", value=SEVERAL, unit="layers", why="milder ones multiply"),
+        Threshold(
+            name="several open at", value=ENTER_SEVERAL, unit="of the largest slope", why="three of 0.4 pass 0.06"
+        ),
+        Threshold(
+            name="several stay open up to",
+            value=LEAVE_SEVERAL,
+            unit="of the largest slope",
+            why="so that an alarm does not flicker",
+        ),
+    )
 
     def examine(self, frame: Frame, history: History) -> Iterable[Symptom]:
         """One symptom a frame, for all layers together."""

@@ -8,6 +8,7 @@ from typing import ClassVar, Protocol
 
 from lightning_gradwatch.records import Frame, Kind, Quantity, Severity
 from lightning_gradwatch.records.history import History
+from lightning_gradwatch.records.threshold import Threshold
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,7 @@ class Detector(Protocol):
 
     kind: ClassVar[Kind]
     patience: ClassVar[int]  # measured steps in a row, on which weights moved, before a finding opens
+    thresholds: ClassVar[tuple[Threshold, ...]]  # the numbers that it decides by
 
     def examine(self, frame: Frame, history: History) -> Iterable[Symptom]:
         """The symptoms that this frame can tell of; nothing about what it cannot."""

@@ -14,6 +14,7 @@ from lightning_gradwatch.diagnose.numerics import suspected
 from lightning_gradwatch.diagnose.stall import stall
 from lightning_gradwatch.records import Anatomy, Finding, Frame, Kind, Ledger, TimeProfile
 from lightning_gradwatch.records.history import History
+from lightning_gradwatch.records.threshold import Threshold
 
 # Name -> what it is; ``Rule.needs`` are some of these.
 EVIDENCE = {
@@ -33,6 +34,14 @@ EVIDENCE = {
 }
 # Decades without which a gradient that SageMaker's rules call small has not become so on its way.
 _LOST = 1.0
+THRESHOLDS = (
+    Threshold(
+        name="lost on the way",
+        value=_LOST,
+        unit="decades",
+        why="SageMaker's rules call small what has not become so on its way",
+    ),
+)
 _ALONG_DEPTH = {Kind.VANISHING: "vanishing", Kind.EXPLODING: "exploding"}
 
 

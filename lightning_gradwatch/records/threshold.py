@@ -28,7 +28,7 @@ def table(thresholds: Sequence[Threshold]) -> str:
         |---|---|---|---|
         | opens at | 4 | decades | measured |
     """
-    rows = [f"| {one.name} | {one.value:.4g} | {one.unit} | {_cell(one.why)} |" for one in thresholds]
+    rows = [f"| {_cell(one.name)} | {one.value:.4g} | {_cell(one.unit)} | {_cell(one.why)} |" for one in thresholds]
     return "\n".join(["| threshold | value | unit | why |", "|---|---|---|---|", *rows]) if rows else ""
 
 

@@ -32,7 +32,7 @@ class DeadRelu:
 
     def examine(self, frame: Frame, history: History) -> Iterable[Symptom]:
         """One symptom a frame, for all layers together."""
-        yield from _symptoms("DeadRelu", Kind.DEAD_UNITS, frame, ("Relu",), MOST_DEAD, "dead")
+        yield from _symptoms(self, frame, ("Relu",), MOST_DEAD, "dead")
 
 
 class SaturatedActivation:
@@ -54,13 +54,11 @@ class SaturatedActivation:
 
     def examine(self, frame: Frame, history: History) -> Iterable[Symptom]:
         """One symptom a frame, for all layers together."""
-        yield from _symptoms(
-            "SaturatedActivation", Kind.SATURATION, frame, ("Tanh", "Sigmoid"), MOST_SATURATED, "saturated"
-        )
+        yield from _symptoms(self, frame, ("Tanh", "Sigmoid"), MOST_SATURATED, "saturated")
 
 
 def _symptoms(
-    rule: str, kind: Kind, frame: Frame, operations: tuple[str, ...], most: float, word: str
+    rule: DeadRelu | SaturatedActivation, frame: Frame, operations: tuple[str, ...], most: float, word: str
 ) -> Iterable[Symptom]:
     shares = [(one.dead, one) for one in frame.operations if one.dead is not None and one.operation in operations]
     if frame.skipped or not shares:
@@ -69,8 +67,8 @@ def _symptoms(
     ill = [one for share, one in shares if share > most]
     share, worst = shares[0]
     yield said(
-        rule,
-        kind,
+        type(rule).__name__,
+        rule.kind,
         f"{share:.0%} of the {worst.units} units of {worst.layer} are {word}" if ill else "",
         (one.layer for one in ill),
         Quantity(name=f"{word} units", value=share, unit="of the layer"),

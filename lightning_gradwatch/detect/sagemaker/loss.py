@@ -43,6 +43,4 @@ class LossNotDecreasing:
         since = f"since step {before.step}"
         text = f"the loss has fallen by {fall:.2g} % {since}" if 0 <= fall < FALL else ""
         text = f"the loss has risen by {-fall:.2g} % {since}" if fall < -RISE else text
-        yield said(
-            "LossNotDecreasing", Kind.STALLED, text, (), Quantity(name="fall of the loss", value=fall, unit="%")
-        )
+        yield said("LossNotDecreasing", Kind.STALLED, text, (), Quantity(name="fall of the loss", value=fall, unit="%"))

@@ -8,7 +8,9 @@ from lightning_gradwatch.detect.symptom import Symptom
 from lightning_gradwatch.records import Kind, Quantity, Severity
 
 
-def said(rule: str, kind: Kind, text: str, layers: Iterable[str] = (), *evidence: Quantity, clause: str = "") -> Symptom:
+def said(
+    rule: str, kind: Kind, text: str, layers: Iterable[str] = (), *evidence: Quantity, clause: str = ""
+) -> Symptom:
     """What a rule says of one frame: a symptom that is there where there is a text.
 
     Args:
