@@ -114,5 +114,5 @@ def _silence(key: object, reason: object, known: Sequence[str]) -> _Silence:
     if colon and not layers.strip():
         raise WrongArgument("ignore", "without a colon, or with a pattern of layers behind it", key)
     if not isinstance(reason, str) or not reason.strip():
-        raise WrongArgument(f"ignore[{key!r}]", "the reason, which the report repeats", reason)
+        raise WrongArgument("ignore", "given with the reason, which the report repeats", {key: reason})
     return _Silence(word, layers.strip(), reason.strip())
