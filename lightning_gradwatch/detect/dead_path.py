@@ -39,6 +39,7 @@ class DeadPath:
             unit="of the network's elements",
             why="fewer without a gradient are spare heads and idle experts: an information",
         ),
+        Threshold(name="rare", value=_RARE, unit="steps in a row", why="layers dropped at random do not miss so many"),
         Threshold(
             name="cut off at", value=_ALL, unit="of a layer's units", why="nothing passes a layer without a living unit"
         ),

@@ -41,9 +41,8 @@ class DeadUnits:
         Threshold(
             name="stays open down to", value=LEAVE, unit="of a layer's units", why="so that an alarm does not flicker"
         ),
-        Threshold(
-            name="nearly all", value=NEARLY_ALL, unit="of a layer's units", why="a bottleneck whatever the loss does"
-        ),
+        Threshold(name="most", value=MOST, unit="of a layer's units", why="a bottleneck even where the loss falls"),
+        Threshold(name="nearly all", value=NEARLY_ALL, unit="of a layer's units", why="the end of the path"),
         Threshold(
             name="window", value=WINDOW, unit="measured steps", why="a unit that is zero on one batch may be sparse"
         ),

@@ -41,15 +41,15 @@ class Saturation:
         Threshold(
             name="stays open up to", value=LEAVE, unit="of the largest slope", why="so that an alarm does not flicker"
         ),
-        Threshold(name="several", value=SEVERAL, unit="layers", why="milder ones multiply"),
         Threshold(
-            name="several open at", value=ENTER_SEVERAL, unit="of the largest slope", why="three of 0.4 pass 0.06"
+            name="together open at", value=ENTER_TOGETHER, unit="decades", why="as many as vanishing along depth"
         ),
         Threshold(
-            name="several stay open up to",
-            value=LEAVE_SEVERAL,
-            unit="of the largest slope",
-            why="so that an alarm does not flicker",
+            name="together stay open down to", value=LEAVE_TOGETHER, unit="decades", why="an alarm does not flicker"
+        ),
+        Threshold(name="mild", value=_MILD, unit="of the largest slope", why="less counts among several"),
+        Threshold(
+            name="output", value=OUTPUT, unit="of the largest slope", why="its loss may make up for more, if it moves"
         ),
     )
 

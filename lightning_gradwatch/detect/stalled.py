@@ -41,6 +41,7 @@ class Stalled:
             unit="||dw|| / ||w||",
             why="torchmortem rings below 1e-5, MindSpore below 1e-4",
         ),
+        Threshold(name="arrived", value=ARRIVED, unit="of the first loss", why="a schedule that ends at rate 0"),
         Threshold(
             name="converged", value=CONVERGED, unit="decades", why="a gradient that has fallen so far has done its work"
         ),

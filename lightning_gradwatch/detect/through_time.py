@@ -30,12 +30,6 @@ class VanishingThroughTime:
         Threshold(name="opens at", value=ENTER, unit="decades below the best-fed step", why="as along depth"),
         Threshold(name="stays open down to", value=LEAVE, unit="decades below the best-fed step", why="as along depth"),
         Threshold(name="critical at", value=CRITICAL, unit="decades below the best-fed step", why="as along depth"),
-        Threshold(
-            name="settled",
-            value=SETTLED,
-            unit="measured steps",
-            why="a loss that stands so long does not only start slowly",
-        ),
     )
 
     def examine(self, frame: Frame, history: History) -> Iterable[Symptom]:

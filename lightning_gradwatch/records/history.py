@@ -28,7 +28,8 @@ THRESHOLDS = (
     ),
     Threshold(name="given back", value=_GIVEN_BACK, unit="of the fall", why="such a fit does not learn any more"),
     Threshold(name="stands", value=_STANDS, unit="of the first loss", why="fallen by less, or by less than its noise"),
-    Threshold(name="enough", value=_ENOUGH, unit="measured steps", why="so many tell whether a loss stands"),
+    Threshold(name="enough", value=_ENOUGH, unit="measured steps", why="so many tell whether a loss is flat"),
+    Threshold(name="settled", value=_SETTLED, unit="steps", why="a loss that stands so long is not only slow to start"),
 )
 
 

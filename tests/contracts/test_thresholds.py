@@ -39,8 +39,9 @@ def undeclared(tree, values):
     """Names of the module's numeric constants that no ``thresholds`` names."""
     numbers, declared = set(), set()
     for node in tree.body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id.isupper():
-            numbers |= {node.targets[0].id} if is_number(values.get(node.targets[0].id)) else set()
+        written = ast.walk(node.targets[0]) if isinstance(node, ast.Assign) else ()
+        names = [one.id for one in written if isinstance(one, ast.Name)]
+        numbers |= {name for name in names if name.isupper() and is_number(values.get(name))}
     for node in ast.walk(tree):
         target = node.target if isinstance(node, ast.AnnAssign) else getattr(node, "targets", [None])[0]
         if isinstance(target, ast.Name) and target.id in ("thresholds", "THRESHOLDS") and node.value is not None:
@@ -55,9 +56,10 @@ def test_every_numeric_constant_is_declared(file):
 
 
 def test_the_check_finds_one_that_is_not():
-    source = "A = 1.0\nB = {True: 2.0}\nC = ('x',)\nD = {'x': 1.0}\nclass R:\n    thresholds = (T(value=B[True]),)\n"
-    values = {"A": 1.0, "B": {True: 2.0}, "C": ("x",), "D": {"x": 1.0}}
-    assert undeclared(ast.parse(source), values) == ["A"]
+    source = "A = 1.0\nE, F = 1, 2\nB = {True: 2.0}\nC = ('x',)\nD = {'x': 1.0}\n"
+    source += "class R:\n    thresholds = (T(value=B[True]),)\n"
+    values = {"A": 1.0, "E": 1, "F": 2, "B": {True: 2.0}, "C": ("x",), "D": {"x": 1.0}}
+    assert undeclared(ast.parse(source), values) == ["A", "E", "F"]
 
 
 @pytest.mark.parametrize("thresholds", SETS.values(), ids=SETS)

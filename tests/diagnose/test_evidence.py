@@ -54,3 +54,16 @@ def test_blame_is_for_what_is_flat_or_dead():
 def test_an_empty_frame_has_no_evidence_but_itself():
     told = known("saturation", "saturation", frame(0, parameters=()))
     assert set(told) == {"finding", "frame", "anatomy", "history", "course"}
+
+
+def test_rules_of_sagemaker_are_explained_as_our_own_detectors_of_the_same_sickness():
+    lost = frame(3, chain(*[-0.6] * 5), operations=FRAME.operations)
+    told = known("vanishing", "sagemaker:VanishingGradient", lost)
+    assert told["losses"] == known("vanishing", "vanishing:loss", lost)["losses"]
+    assert told["finding"].id == "vanishing:loss"
+    assert "gains" not in known("exploding", "sagemaker:WeightUpdateRatio.large")
+    assert "stall" in known("stalled", "sagemaker:LossNotDecreasing")
+
+
+def test_where_nothing_is_lost_on_the_way_the_way_explains_nothing():
+    assert "losses" not in known("vanishing", "sagemaker:VanishingGradient", frame(3, chain(-0.1, -0.1)))
