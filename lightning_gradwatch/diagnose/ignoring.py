@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from typing import cast
 
 from lightning_gradwatch.diagnose.panel import rules
 from lightning_gradwatch.errors import WrongArgument
@@ -43,10 +44,8 @@ class Ignoring:
     """
 
     def __init__(self, ignore: Mapping[str, str] | None = None, names: Iterable[str] = ()) -> None:
-        if ignore is not None and not isinstance(ignore, Mapping):
-            raise WrongArgument("ignore", "codes of rules or kinds of finding, each with its reason", ignore)
         known = (*(one.code for one in rules()), *(kind.value for kind in Kind), *names)
-        self._silences = tuple(_silence(key, reason, known) for key, reason in (ignore or {}).items())
+        self._silences = tuple(_silence(key, reason, known) for key, reason in _entries(ignore))
 
     @property
     def wanted(self) -> bool:
@@ -104,6 +103,12 @@ def _hushed(finding: Finding, reason: str | None) -> Finding:
     if reason is None:
         return finding if finding.ignored is None else replace(finding, ignored=None)
     return replace(finding, ignored=reason, severity=Severity.INFO)
+
+
+def _entries(ignore: object) -> Iterable[tuple[object, object]]:
+    if ignore is not None and not isinstance(ignore, Mapping):
+        raise WrongArgument("ignore", "codes of rules or kinds of finding, each with its reason", ignore)
+    return cast("Mapping[object, object]", ignore or {}).items()
 
 
 def _silence(key: object, reason: object, known: Sequence[str]) -> _Silence:

@@ -39,17 +39,15 @@ def test_training_is_the_same(capsys):
 
 def test_it_survives_a_resume_and_counts_as_it_is_asked_then(tmp_path):
     first = watch(ignore={"vanishing": "a toy"}, verbose=False)
-    runs = trainer(NAMESPACES[0], [first], max_steps=6)
+    runs = trainer(NAMESPACES[0], [first])
     runs.fit(module(NAMESPACES[0], network()), data())
     path = tmp_path / "last.ckpt"
     runs.save_checkpoint(path)
     for ignore, reason in (({"vanishing": "still a toy"}, "still a toy"), (None, None)):
         again = watch(ignore=ignore, verbose=False)
-        trainer(NAMESPACES[0], [again], max_steps=9, max_epochs=2).fit(
-            module(NAMESPACES[0], network()), data(), ckpt_path=path
-        )
+        trainer(NAMESPACES[0], [again], max_epochs=2).fit(module(NAMESPACES[0], network()), data(), ckpt_path=path)
         [finding] = again.report.findings
-        assert again.report.frames[-1].step == 8
+        assert again.report.frames[-1].step == 15
         assert (finding.ignored, finding.is_alarm, finding.first_step) == (reason, reason is None, 0)
 
 

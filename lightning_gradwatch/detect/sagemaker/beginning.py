@@ -22,6 +22,8 @@ PATIENCE = 5
 # them lies beyond each, so that (a^2 + b^2) / 20 <= 1, and a + b is largest where both are the root of 10.
 _WIDEST = 2 * math.sqrt(10)
 
+_Clause = tuple[str, list[str], list[Quantity]]  # what it saw, in which layers, by which numbers
+
 
 class PoorWeightInitialization:
     """Rings in the first 10 steps: weights of unlike variance, gradients in too narrow a band, or a loss that stands.
@@ -51,12 +53,9 @@ class PoorWeightInitialization:
         weights = [r for r in frame.parameters if r.fan > 1]
         if frame.step >= STEPS or frame.skipped or not weights:
             return
-        clauses = (_unlike(weights), _narrow(weights), _stands(history))
-        text, layers, evidence = next((clause for clause in clauses if clause is not None), ("", [], []))
+        nothing: _Clause = ("", [], [])
+        text, layers, evidence = _unlike(weights) or _narrow(weights) or _stands(history) or nothing
         yield said("PoorWeightInitialization", Kind.VANISHING, text, layers, *evidence)
-
-
-_Clause = tuple[str, list[str], list[Quantity]]
 
 
 def _unlike(weights: list[ParameterReading]) -> _Clause | None:
