@@ -184,10 +184,13 @@ def _ill(
     if record.streak < patience and not is_open:
         return None
     old = record.finding
-    record.finding = excuse(_finding(record, symptom, frame, old if is_open else None))
-    if old is None or not is_open or (old.ignored and not record.finding.ignored):  # no longer silenced: it is news
-        return Change("opened", record.finding)
-    return Change("changed", record.finding) if old.severity != record.finding.severity else None
+    found = _finding(record, symptom, frame, old if is_open else None)
+    if old is None or not is_open or old.ignored:  # what rings goes on ringing: alarms do not flicker
+        found = excuse(found)
+    record.finding = found
+    if old is None or not is_open or (old.ignored and not found.ignored):  # no longer silenced: it is news
+        return Change("opened", found)
+    return Change("changed", found) if old.severity != found.severity else None
 
 
 def _proves(symptom: Symptom, frame: Frame) -> bool:

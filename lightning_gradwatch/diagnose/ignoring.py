@@ -77,10 +77,10 @@ class Ignoring:
         return [(cause, reason) for cause, reason in reasons if reason is not None]
 
     def excused(self, finding: Finding) -> Finding:
-        """A finding as a further step shows it: one that is silenced stays so, however bad, while its layers are meant.
+        """A finding at first sight, or one silenced before: it stays so, however bad, where its layers are meant.
 
         Args:
-            finding: as it was measured now, with the causes and the reason that it had before.
+            finding: as it is measured now, with the causes and the reason that it had before.
         """
         known = [one.reason for one in self._silences if one.covers(finding)]
         reason = self._whole(finding)

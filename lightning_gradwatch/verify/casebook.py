@@ -113,6 +113,9 @@ class Casebook:
             UnreadableRecord: the data is damaged.
         """
         self.judge.restore(state["judge"])
+        for finding in self.judge.findings:  # what has been silenced since; what no longer is rings once it is seen
+            if not finding.resolved and finding.ignored is None:
+                self.judge.amend(self.ignoring.excused(finding))
         self.events = [decode(Event, item) for item in state["events"]]
         self.notes = list(state["notes"])
         frames = [decode(Frame, item) for item in state["frames"]]
