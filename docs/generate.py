@@ -12,8 +12,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from lightning_gradwatch.diagnose import rules
+from lightning_gradwatch.detect import pages as looked_for
+from lightning_gradwatch.diagnose import evidence, panel, rules
 from lightning_gradwatch.diagnose.evidence import EVIDENCE
+from lightning_gradwatch.diagnose.shared import SHARED
+from lightning_gradwatch.records.threshold import table
 from lightning_gradwatch.remedies import remedies
 from lightning_gradwatch.sinks import SCALARS
 
@@ -27,6 +30,7 @@ def pages() -> Iterator[tuple[Path, str]]:
     """Every generated page and its text."""
     yield REFERENCE / "scalars.md", _HEAD + _scalars()
     yield REFERENCE / "rules.md", _HEAD + _rules()
+    yield REFERENCE / "thresholds.md", _HEAD + _thresholds()
     yield REFERENCE / "remedies.md", _HEAD + _remedies()
     yield REFERENCE / "errors.md", _HEAD + _errors()
     yield REFERENCE / "works-with.md", _HEAD + _works_with()
@@ -52,6 +56,28 @@ def _rules() -> str:
         f"to 1.\n{_table('rules/')}\n## Evidence\n\nA rule does not apply where what it needs is not known.\n\n"
         f"| name | what |\n|---|---|\n{needs}"
     )
+
+
+def _thresholds() -> str:
+    """What detectors look for, then the numbers of the rules."""
+    text = (
+        "# Thresholds\n\nEvery number that a finding or a cause is decided by, with where it comes from. Each is a "
+        "constant at the top of its file; *own fits* are those of `benchmarks/judgement`. `gradwatch explain "
+        "vanishing` and `gradwatch explain GW101` show them too.\n\n## What is looked for\n\n"
+    )
+    text += "\n\n".join(looked_for.sections())
+    text += "\n\n## Rules\n\nA weight counts in decades beside those that were measured."
+    text += "".join(
+        f"\n\n### [{rule.code}](rules/{rule.code}.md) {rule.title}\n\n{table(rule.thresholds)}"
+        for rule in rules()
+        if rule.thresholds
+    )
+    shared = {**SHARED, "every rule": (*panel.THRESHOLDS, *evidence.THRESHOLDS)}
+    text += "\n\n## Evidence that rules share"
+    text += "".join(f"\n\n### {name}\n\n{table(numbers)}" for name, numbers in shared.items())
+    text += '\n\n## SageMaker Debugger\'s rules\n\nAsked with `GradWatch(profile="sagemaker")`; see '
+    text += "[from SageMaker Debugger](../how-to/from-sagemaker-debugger.md).\n\n"
+    return text + "\n\n".join(looked_for.sagemaker()) + "\n"
 
 
 def _table(folder: str) -> str:

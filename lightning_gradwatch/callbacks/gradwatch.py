@@ -12,6 +12,7 @@ from lightning_gradwatch.callbacks.policy import OnVanishing
 from lightning_gradwatch.callbacks.readable import Readable
 from lightning_gradwatch.callbacks.settings import Settings
 from lightning_gradwatch.callbacks.watch import Watch
+from lightning_gradwatch.detect.profiles import Profile
 
 _Bases: Any = _lightning.callback_bases()
 
@@ -45,6 +46,11 @@ class GradWatch(Readable, *_Bases):
         verbose: whether to speak on the console.
         strict: raise errors of the watch itself instead of reporting them once and switching the watch off.
         name: tells several watches of one trainer apart, in checkpoints and reports.
+        ignore: rules and kinds of finding not to hear of, each with the reason, which the report repeats:
+            ``{"GW101": "the output gate is meant to saturate"}``; ``"GW101:encoder.*"`` only in layers of these names,
+            and a kind whatever its causes: ``"dead_units:experts.*"``.
+        profile: what is asked of a fit: ``"gradwatch"``, or ``"sagemaker"`` for the rules of Amazon SageMaker Debugger
+            with their names and thresholds.
 
     Raises:
         WrongArgument: an argument breaks its rule; the message names the argument, the rule and the value.
@@ -83,6 +89,8 @@ class GradWatch(Readable, *_Bases):
         verbose: bool = True,
         strict: bool = False,
         name: str = "gradwatch",
+        ignore: dict[str, str] | None = None,
+        profile: Profile = "gradwatch",
     ) -> None:
         super().__init__()
         settings = Settings(
@@ -97,6 +105,8 @@ class GradWatch(Readable, *_Bases):
             verbose=verbose,
             strict=strict,
             name=name,
+            ignore=ignore,
+            profile=profile,
         )
         self._watch = Watch(settings)
         self._key = ""  # of its state in a checkpoint, once a trainer is known

@@ -13,6 +13,7 @@ from lightning_gradwatch.callbacks.policy import OnVanishing
 from lightning_gradwatch.callbacks.readable import Readable
 from lightning_gradwatch.callbacks.settings import Settings
 from lightning_gradwatch.callbacks.watch import Watch
+from lightning_gradwatch.detect.profiles import Profile
 from lightning_gradwatch.errors import WrongArgument
 
 
@@ -41,6 +42,8 @@ class LoopWatch(Readable):
         verbose: whether to speak on the console.
         strict: raise errors of the watch itself.
         name: tells several watches apart.
+        ignore: as in ``GradWatch``.
+        profile: as in ``GradWatch``.
 
     Raises:
         WrongArgument: an argument breaks its rule.
@@ -79,6 +82,8 @@ class LoopWatch(Readable):
         verbose: bool = True,
         strict: bool = False,
         name: str = "gradwatch",
+        ignore: dict[str, str] | None = None,
+        profile: Profile = "gradwatch",
     ) -> None:
         self._watch = Watch(
             Settings(
@@ -93,6 +98,8 @@ class LoopWatch(Readable):
                 verbose=verbose,
                 strict=strict,
                 name=name,
+                ignore=ignore,
+                profile=profile,
             )
         )
         scaler = scaler if scaler is not None else _lightning.scaler_of(fabric)

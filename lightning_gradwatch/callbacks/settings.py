@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from lightning_gradwatch.callbacks import arguments
 from lightning_gradwatch.callbacks.policy import OnVanishing, Policy
+from lightning_gradwatch.detect import Judge, detectors
+from lightning_gradwatch.detect.profiles import PROFILES, Profile
+from lightning_gradwatch.diagnose import Ignoring
 from lightning_gradwatch.measure.schedule import Schedule
 
 
@@ -33,8 +37,11 @@ class Settings:
     verbose: bool = True
     strict: bool = False
     name: str = "gradwatch"
+    ignore: Mapping[str, str] | None = None
+    profile: Profile = "gradwatch"
     schedule: Schedule = field(init=False)
     policy: Policy = field(init=False)
+    ignoring: Ignoring = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         arguments.number("min_lr", self.min_lr, 0.0, float("inf"), "a finite number of at least 0")
@@ -44,11 +51,20 @@ class Settings:
         arguments.filled("name", self.name)
         if self.record_to is not None:
             arguments.filled("record_to", self.record_to)
+        arguments.word("profile", self.profile, PROFILES)
+        names = () if self.profile == "gradwatch" else [type(one).__name__ for one in detectors(self.profile)]
+        object.__setattr__(self, "ignoring", Ignoring(self.ignore, names))
         object.__setattr__(self, "schedule", Schedule(self.every_n_steps))
         policy = Policy(self.on_vanishing, self.decay_factor, self.cooldown_steps, self.max_decays)
         object.__setattr__(self, "policy", policy)
 
+    def judge(self) -> Judge:
+        """A judge who knows nothing yet and asks what the profile asks."""
+        return Judge(detectors(self.profile))
+
     def told(self) -> dict[str, Any]:
         """Those that decide what is measured and done, for reports."""
         names = ("every_n_steps", "on_vanishing", "decay_factor", "min_lr", "cooldown_steps", "max_decays")
-        return {name: getattr(self, name) for name in names}
+        told = {name: getattr(self, name) for name in names}
+        silence = {"ignore": dict(self.ignore)} if self.ignore else {}
+        return told | silence | ({"profile": self.profile} if self.profile != "gradwatch" else {})

@@ -44,7 +44,7 @@ class Teller:
 
     def __post_init__(self) -> None:
         found = self.casebook.judge.findings  # of a fit that goes on
-        self._told = {one.id: one.severity for one in found if not one.resolved}
+        self._told = {one.id: one.severity for one in found if one.is_alarm}
 
     def open(self, loggers: Sequence[Any]) -> None:
         """Write to these loggers too."""

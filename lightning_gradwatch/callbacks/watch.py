@@ -54,7 +54,8 @@ class Watch(Wakeful):
         self._owed = False  # whether it was resumed between a chosen batch and the step that it is measured on
 
     def _new_casebook(self) -> None:
-        self.casebook = Casebook(name=self.settings.name, config=config_of(self.settings.told()))
+        asked, config = self.settings, config_of(self.settings.told())
+        self.casebook = Casebook(asked.name, config, judge=asked.judge(), ignoring=asked.ignoring)
         self.teller = Teller(self.casebook, speaks=self.settings.verbose)
 
     @property

@@ -50,6 +50,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fail-on", choices=levels, default="warning", help="the mildest to fail on (default: warning)"
     )
+    parser.add_argument(
+        "--ignore", action="append", default=[], metavar="CODE=REASON", help="silence a rule or a kind; may be repeated"
+    )
     parser.add_argument("--baseline", type=Path, metavar="FILE", help="fail only where it is worse than recorded there")
     parser.add_argument("--write-baseline", type=Path, metavar="FILE", help="record what there is, and accept it")
     parser.add_argument("--format", choices=FORMATS, default="text", help="of the output (default: text)")
@@ -83,21 +86,39 @@ def _text(file: Path) -> str:
 
 
 def _checked(args: argparse.Namespace, before: Any) -> tuple[Gate, Place | None]:
+    from lightning_gradwatch.diagnose import Ignoring
     from lightning_gradwatch.records import Severity
     from lightning_gradwatch.report.gate import Gate
     from lightning_gradwatch.verify.checkup import checkup
     from lightning_gradwatch.verify.ground import own_ground
 
+    ignore = dict(map(_ignored, args.ignore))
+    Ignoring(ignore)  # before the user's code runs
     seed = args.seed if args.config is None or args.seed is not None else _config.seed_of(args.config)
     seed = 0 if seed is None else seed
     with users_code(), own_ground(max(0, seed)):  # a network that is made on import is the same every time
         asked = _asked(args, seed)
         report = checkup(
-            asked.model, asked.data, loss=asked.loss, batches=args.batches, seed=asked.seed, name=asked.name
+            asked.model,
+            asked.data,
+            loss=asked.loss,
+            batches=args.batches,
+            seed=asked.seed,
+            name=asked.name,
+            ignore=ignore,
         )
     if not report.frames:
         raise GradWatchError("nothing could be checked: no batch gave a loss.")
     return Gate(report, Severity(args.fail_on), before), asked.place
+
+
+def _ignored(given: str) -> tuple[str, str]:
+    what, equals, reason = given.partition("=")
+    if not equals:
+        raise WrongArgument(
+            "--ignore", "a code or a kind, =, and the reason: GW101='a gate is meant to saturate'", given
+        )
+    return what, reason
 
 
 def _asked(args: argparse.Namespace, seed: int) -> _Asked:

@@ -4,7 +4,7 @@ A detector looks at one frame and names symptoms; ``judge`` asks for persistence
 they heal.  A new kind is a new file with a class that has ``kind`` and ``examine``.
 """
 
-from lightning_gradwatch.detect.judge import Change, Judge
+from lightning_gradwatch.detect.judge import Change, Judge, detectors
 from lightning_gradwatch.detect.symptom import Detector, Symptom
 
-__all__ = ["Change", "Detector", "Judge", "Symptom"]
+__all__ = ["Change", "Detector", "Judge", "Symptom", "detectors"]

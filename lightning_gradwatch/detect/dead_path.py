@@ -17,6 +17,7 @@ from lightning_gradwatch.records.flow import flow_in
 from lightning_gradwatch.records.formats import format_end
 from lightning_gradwatch.records.history import History
 from lightning_gradwatch.records.names import module_of
+from lightning_gradwatch.records.threshold import Threshold
 
 # Less than this share of the network's elements without a gradient is said, not rung: spare heads, unused experts.
 _MANY = 0.1
@@ -31,6 +32,18 @@ class DeadPath:
 
     kind: ClassVar[Kind] = Kind.DISCONNECTED
     patience: ClassVar[int] = 5  # zero-initialised gates and heads wake up within a step or two
+    thresholds: ClassVar[tuple[Threshold, ...]] = (
+        Threshold(
+            name="many",
+            value=_MANY,
+            unit="of the network's elements",
+            why="fewer without a gradient are spare heads and idle experts: an information",
+        ),
+        Threshold(name="rare", value=_RARE, unit="steps in a row", why="layers dropped at random do not miss so many"),
+        Threshold(
+            name="cut off at", value=_ALL, unit="of a layer's units", why="nothing passes a layer without a living unit"
+        ),
+    )
 
     def examine(self, frame: Frame, history: History) -> Iterable[Symptom]:
         """A symptom for parameters without a gradient, one for gradients that are exactly zero."""

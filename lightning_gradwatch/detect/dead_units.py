@@ -11,6 +11,7 @@ from typing import ClassVar
 from lightning_gradwatch.detect.symptom import Symptom, known
 from lightning_gradwatch.records import Frame, Kind, OperationReading, Quantity, Severity
 from lightning_gradwatch.records.history import History
+from lightning_gradwatch.records.threshold import Threshold
 
 # Share of a layer's units.  Amazon SageMaker Debugger's DeadRelu rule rings at one half, too; a tenth and more die in
 # many a network that learns well.
@@ -30,6 +31,22 @@ class DeadUnits:
 
     kind: ClassVar[Kind] = Kind.DEAD_UNITS
     patience: ClassVar[int] = 1  # the window is its patience
+    thresholds: ClassVar[tuple[Threshold, ...]] = (
+        Threshold(
+            name="opens at",
+            value=ENTER,
+            unit="of a layer's units",
+            why="as SageMaker Debugger's DeadRelu; a tenth dies in many a healthy network",
+        ),
+        Threshold(
+            name="stays open down to", value=LEAVE, unit="of a layer's units", why="so that an alarm does not flicker"
+        ),
+        Threshold(name="most", value=MOST, unit="of a layer's units", why="a bottleneck even where the loss falls"),
+        Threshold(name="nearly all", value=NEARLY_ALL, unit="of a layer's units", why="the end of the path"),
+        Threshold(
+            name="window", value=WINDOW, unit="measured steps", why="a unit that is zero on one batch may be sparse"
+        ),
+    )
 
     def examine(self, frame: Frame, history: History) -> Iterable[Symptom]:
         """One symptom a frame, for all layers together: what lies behind a dead layer often dies of it."""

@@ -11,6 +11,7 @@ from lightning_gradwatch.detect.symptom import Symptom, known
 from lightning_gradwatch.records import Frame, Kind, Ledger, Quantity, Severity
 from lightning_gradwatch.records.flow import flow_in
 from lightning_gradwatch.records.history import History, Moment
+from lightning_gradwatch.records.threshold import Threshold
 
 # Decades above the head, along depth: as many as below it count as vanishing.
 ENTER = 4.0
@@ -33,6 +34,13 @@ class ExplodingAlongDepth:
 
     kind: ClassVar[Kind] = Kind.EXPLODING
     patience: ClassVar[int] = 3
+    thresholds: ClassVar[tuple[Threshold, ...]] = (
+        Threshold(
+            name="opens at", value=ENTER, unit="decades above the head", why="as many as below it count as vanishing"
+        ),
+        Threshold(name="stays open down to", value=LEAVE, unit="decades above the head", why="as for vanishing"),
+        Threshold(name="critical at", value=CRITICAL, unit="decades above the head", why="twice what opens it"),
+    )
 
     def examine(self, frame: Frame, history: History) -> Iterable[Symptom]:
         """One symptom for each ledger."""
@@ -75,6 +83,30 @@ class ExplodingOverTime:
 
     kind: ClassVar[Kind] = Kind.EXPLODING
     patience: ClassVar[int] = 2
+    thresholds: ClassVar[tuple[Threshold, ...]] = (
+        Threshold(
+            name="opens at",
+            value=SPIKE,
+            unit="decades above the run's lower quartile",
+            why="noise of batches stays within one: own fits",
+        ),
+        Threshold(
+            name="stays open down to",
+            value=SUBSIDED,
+            unit="decades above the run's lower quartile",
+            why="noise of batches stays within one: own fits",
+        ),
+        Threshold(name="baseline", value=_BASELINE, unit="measured steps", why="fewer cannot be compared with"),
+        Threshold(
+            name="bold step",
+            value=BOLD,
+            unit="||dw|| / ||w||",
+            why="a step that changes weights by half of themselves is no step of learning",
+        ),
+        Threshold(
+            name="loss falls to", value=_FALLS, unit="of what it was", why="after a switch of the loss it falls again"
+        ),
+    )
 
     def examine(self, frame: Frame, history: History) -> Iterable[Symptom]:
         """One symptom a frame, once there is a baseline."""

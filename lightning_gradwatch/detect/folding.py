@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from lightning_gradwatch.detect.symptom import Symptom
 from lightning_gradwatch.records import Kind, Severity
@@ -29,15 +29,18 @@ def merged(symptoms: Iterable[Symptom]) -> list[Symptom]:
     return list(found.values())
 
 
-def folded(symptoms: Sequence[Symptom], is_open: Mapping[str, bool]) -> tuple[list[Symptom], dict[str, list[Symptom]]]:
+def folded(
+    symptoms: Sequence[Symptom], is_open: Mapping[str, bool], excused: Collection[str] = ()
+) -> tuple[list[Symptom], dict[str, list[Symptom]]]:
     """(symptoms that stand for themselves, or are absent; root's id -> those that follow from it).
 
     Args:
         symptoms: all of one frame.
         is_open: symptom's id -> whether its finding is open, and stays open while it lingers.
+        excused: ids of symptoms whose finding a user has silenced: what shows elsewhere too is not silenced by it.
     """
     ill = [s for s in symptoms if (s.lingers if is_open.get(s.id) else s.present)]
-    root_of = {s.id: next((other for other in ill if _is_root(other, s)), None) for s in ill}
+    root_of = {s.id: next((r for r in ill if _is_root(r, s) and _may_hide(r, s, excused)), None) for s in ill}
     consequences: dict[str, list[Symptom]] = {}
     for symptom in ill:
         root = root_of[symptom.id]
@@ -48,8 +51,12 @@ def folded(symptoms: Sequence[Symptom], is_open: Mapping[str, bool]) -> tuple[li
     return [s for s in symptoms if root_of.get(s.id) is None], consequences
 
 
+def _may_hide(root: Symptom, other: Symptom, excused: Collection[str]) -> bool:
+    return root.id not in excused or set(other.layers) <= set(root.layers)
+
+
 def _is_root(root: Symptom, other: Symptom) -> bool:
-    if root is other or root.kind is other.kind or root.kind not in ROOTS[other.kind]:
+    if root is other or root.alone or other.alone or root.kind is other.kind or root.kind not in ROOTS[other.kind]:
         return False
     pair = {root.kind: root, other.kind: other}
     if set(pair) == {Kind.DEAD_UNITS, Kind.VANISHING}:

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from lightning_gradwatch.detect.folding import folded, merged
+from lightning_gradwatch.detect.profiles import PROFILES, Profile
 from lightning_gradwatch.detect.symptom import Detector, Symptom
 from lightning_gradwatch.records import Finding, Frame
 from lightning_gradwatch.records.codec import decode, encode
 from lightning_gradwatch.records.formats import is_used, rounds_away
 from lightning_gradwatch.records.history import History
+from lightning_gradwatch.records.threshold import Threshold
 
 # A finding is resolved after so many measured steps without it.
 CALM = 3
+THRESHOLDS = (
+    Threshold(
+        name="resolved after", value=CALM, unit="measured steps", why="a symptom that comes and goes has not healed"
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -49,10 +56,10 @@ class _Record:
             self.finding = replace(self.finding, consequences=(*self.finding.consequences, *new))
 
 
-def detectors() -> tuple[Detector, ...]:
-    """One of each detector in this folder."""
+def detectors(profile: Profile = "gradwatch") -> tuple[Detector, ...]:
+    """One of each detector in this folder, or in the folder of another profile."""
     found: list[Detector] = []
-    package = importlib.import_module(__package__ or "lightning_gradwatch.detect")
+    package = importlib.import_module(PROFILES[profile])
     for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda item: item.name):
         module = importlib.import_module(f"{package.__name__}.{info.name}")
         for item in vars(module).values():
@@ -72,6 +79,7 @@ class Judge:
 
     def __init__(self, panel: Sequence[Detector] | None = None) -> None:
         self._panel = detectors() if panel is None else tuple(panel)
+        self.excuse: Callable[[Finding], Finding] = _as_it_is  # what a user silenced is left as an information
         self._records: dict[str, _Record] = {}
         self._history = History()
         self.suspects = False  # whether the last frame showed a symptom that has begun to count and is no finding yet
@@ -93,7 +101,8 @@ class Judge:
         seen = [(s, detector.patience) for detector in self._panel for s in detector.examine(frame, self._history)]
         patience = {id(symptom): patience for symptom, patience in seen}
         is_open = {key: record.is_open for key, record in self._records.items()}
-        kept, consequences = folded(merged(symptom for symptom, _ in seen), is_open)
+        excused = {key for key, record in self._records.items() if record.finding and record.finding.ignored}
+        kept, consequences = folded(merged(symptom for symptom, _ in seen), is_open, excused)
         changes = [self._weigh(symptom, frame, patience[id(symptom)]) for symptom in kept]
         for root, followers in consequences.items():
             changes += self._fold(self._records[root], followers, frame)
@@ -119,7 +128,7 @@ class Judge:
         return ended
 
     def _weigh(self, symptom: Symptom, frame: Frame, patience: int) -> Change | None:
-        return _weigh(self._records.setdefault(symptom.id, _Record()), symptom, frame, patience)
+        return _weigh(self._records.setdefault(symptom.id, _Record()), symptom, frame, patience, self.excuse)
 
     def amend(self, finding: Finding) -> None:
         """Put a finding with causes and remedies in the place of the bare one."""
@@ -146,11 +155,17 @@ def _restored(item: dict[str, Any]) -> _Record:
     return _Record(item["streak"], item["calm"], item["first_step"], finding)
 
 
-def _weigh(record: _Record, symptom: Symptom, frame: Frame, patience: int) -> Change | None:
+def _as_it_is(finding: Finding) -> Finding:
+    return finding
+
+
+def _weigh(
+    record: _Record, symptom: Symptom, frame: Frame, patience: int, excuse: Callable[[Finding], Finding]
+) -> Change | None:
     is_open = record.is_open
     if symptom.lingers if is_open else symptom.present:
         record.calm = 0
-        return _ill(record, symptom, frame, patience, is_open)
+        return _ill(record, symptom, frame, patience, excuse)
     record.streak = 0
     record.calm += 1
     if is_open and record.calm >= CALM and record.finding is not None:
@@ -159,17 +174,23 @@ def _weigh(record: _Record, symptom: Symptom, frame: Frame, patience: int) -> Ch
     return None
 
 
-def _ill(record: _Record, symptom: Symptom, frame: Frame, patience: int, is_open: bool) -> Change | None:
+def _ill(
+    record: _Record, symptom: Symptom, frame: Frame, patience: int, excuse: Callable[[Finding], Finding]
+) -> Change | None:
+    is_open = record.is_open
     if record.streak == 0 and not is_open:
         record.first_step = frame.step
     record.streak += patience == 1 or _proves(symptom, frame)
     if record.streak < patience and not is_open:
         return None
     old = record.finding
-    record.finding = _finding(record, symptom, frame, old if is_open else None)
-    if not is_open:
-        return Change("opened", record.finding)
-    return Change("changed", record.finding) if old is not None and old.severity != symptom.severity else None
+    found = _finding(record, symptom, frame, old if is_open else None)
+    if old is None or not is_open or old.ignored:  # what rings goes on ringing: alarms do not flicker
+        found = excuse(found)
+    record.finding = found
+    if old is None or not is_open or (old.ignored and not found.ignored):  # no longer silenced: it is news
+        return Change("opened", found)
+    return Change("changed", found) if old.severity != found.severity else None
 
 
 def _proves(symptom: Symptom, frame: Frame) -> bool:
@@ -195,4 +216,5 @@ def _finding(record: _Record, symptom: Symptom, frame: Frame, old: Finding | Non
         causes=() if old is None else old.causes,
         remedies=() if old is None else old.remedies,
         consequences=() if old is None else old.consequences,
+        ignored=None if old is None else old.ignored,
     )

@@ -10,6 +10,7 @@ from lightning_gradwatch.detect.symptom import Symptom
 from lightning_gradwatch.records import Frame, Kind, Quantity, Severity
 from lightning_gradwatch.records.history import History
 from lightning_gradwatch.records.names import module_of
+from lightning_gradwatch.records.threshold import Threshold
 
 
 class NonFinite:
@@ -17,6 +18,7 @@ class NonFinite:
 
     kind: ClassVar[Kind] = Kind.NONFINITE
     patience: ClassVar[int] = 1  # one such step may spoil all weights
+    thresholds: ClassVar[tuple[Threshold, ...]] = ()  # one number that is not finite is enough
 
     def examine(self, frame: Frame, history: History) -> Iterable[Symptom]:
         """One symptom a frame; none for a step that the scaler skipped, as its first steps are by design."""

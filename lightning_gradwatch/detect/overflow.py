@@ -9,6 +9,7 @@ from lightning_gradwatch.detect.symptom import Symptom
 from lightning_gradwatch.records import Frame, Kind, Quantity, Severity
 from lightning_gradwatch.records.history import History
 from lightning_gradwatch.records.names import module_of
+from lightning_gradwatch.records.threshold import Threshold
 
 # Halved on every skipped step, a scale of 2^100 is down at 1 after so many: more than anybody starts from.
 PERSISTENT = 100
@@ -21,6 +22,20 @@ class Overflow:
 
     kind: ClassVar[Kind] = Kind.NONFINITE
     patience: ClassVar[int] = 1  # its own patience is counted in steps, below
+    thresholds: ClassVar[tuple[Threshold, ...]] = (
+        Threshold(
+            name="persistent",
+            value=PERSISTENT,
+            unit="skipped steps",
+            why="a scale of 2^100, halved on each, is down at 1",
+        ),
+        Threshold(
+            name="collapsed",
+            value=COLLAPSED,
+            unit="loss scale",
+            why="below 1 the scaler makes gradients smaller than they are",
+        ),
+    )
 
     def examine(self, frame: Frame, history: History) -> Iterable[Symptom]:
         """One symptom a frame of a fit with a scaler; none of one without."""

@@ -14,6 +14,7 @@ from lightning_gradwatch.detect.symptom import Symptom, known
 from lightning_gradwatch.records import Frame, Kind, ParameterReading, Quantity, Severity
 from lightning_gradwatch.records.history import History
 from lightning_gradwatch.records.names import module_of
+from lightning_gradwatch.records.threshold import Threshold
 
 # Torch begins at 0.58; a trained layer has 1 to 3.  A sigmoid that is given 6 has 1 % of its largest slope left.
 ENTER = 6.0
@@ -25,6 +26,14 @@ class SaturatedGates:
 
     kind: ClassVar[Kind] = Kind.SATURATION
     patience: ClassVar[int] = 4
+    thresholds: ClassVar[tuple[Threshold, ...]] = (
+        Threshold(
+            name="opens at", value=ENTER, unit="weights x root of the width", why="a sigmoid has 1 % of its slope left"
+        ),
+        Threshold(
+            name="stays open down to", value=LEAVE, unit="weights x root of the width", why="trained layers have 1 to 3"
+        ),
+    )
 
     def examine(self, frame: Frame, history: History) -> Iterable[Symptom]:
         """One symptom for each fused recurrent layer."""

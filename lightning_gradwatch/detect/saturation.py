@@ -9,6 +9,7 @@ from typing import ClassVar
 from lightning_gradwatch.detect.symptom import Symptom, known
 from lightning_gradwatch.records import Frame, Kind, OperationReading, Quantity, Severity
 from lightning_gradwatch.records.history import History
+from lightning_gradwatch.records.threshold import Threshold
 
 # Mean slope beside the largest possible one.  A tanh that works has 0.4 and more, a sigmoid 0.6; SageMaker Debugger
 # calls a unit saturated that never leaves the flat ends.
@@ -30,6 +31,27 @@ class Saturation:
 
     kind: ClassVar[Kind] = Kind.SATURATION
     patience: ClassVar[int] = 4
+    thresholds: ClassVar[tuple[Threshold, ...]] = (
+        Threshold(
+            name="opens at",
+            value=ENTER,
+            unit="of the largest slope",
+            why="a tanh that works has 0.4 and more, a sigmoid 0.6: own fits",
+        ),
+        Threshold(
+            name="stays open up to", value=LEAVE, unit="of the largest slope", why="so that an alarm does not flicker"
+        ),
+        Threshold(
+            name="together open at", value=ENTER_TOGETHER, unit="decades", why="as many as vanishing along depth"
+        ),
+        Threshold(
+            name="together stay open down to", value=LEAVE_TOGETHER, unit="decades", why="an alarm does not flicker"
+        ),
+        Threshold(name="mild", value=_MILD, unit="of the largest slope", why="less counts among several"),
+        Threshold(
+            name="output", value=OUTPUT, unit="of the largest slope", why="its loss may make up for more, if it moves"
+        ),
+    )
 
     def examine(self, frame: Frame, history: History) -> Iterable[Symptom]:
         """One symptom a frame, for all layers together."""

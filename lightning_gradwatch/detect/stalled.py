@@ -11,6 +11,7 @@ from lightning_gradwatch.detect.symptom import Symptom, known
 from lightning_gradwatch.records import Frame, Kind, Quantity, Severity
 from lightning_gradwatch.records.formats import is_used
 from lightning_gradwatch.records.history import History
+from lightning_gradwatch.records.threshold import Threshold
 
 # ||dw||/||w|| of the weight in the middle: after a thousand steps of this size weights have changed by a thousandth.
 # The usual advice is 1e-3 a step; peers ring below 1e-5 (torchmortem) or 1e-4 (MindSpore), and at fine-tuning with it.
@@ -27,6 +28,24 @@ class Stalled:
 
     kind: ClassVar[Kind] = Kind.STALLED
     patience: ClassVar[int] = 3
+    thresholds: ClassVar[tuple[Threshold, ...]] = (
+        Threshold(
+            name="opens at",
+            value=ENTER,
+            unit="||dw|| / ||w||",
+            why="after a thousand such steps weights have changed by a thousandth",
+        ),
+        Threshold(
+            name="stays open up to",
+            value=LEAVE,
+            unit="||dw|| / ||w||",
+            why="torchmortem rings below 1e-5, MindSpore below 1e-4",
+        ),
+        Threshold(name="arrived", value=ARRIVED, unit="of the first loss", why="a schedule that ends at rate 0"),
+        Threshold(
+            name="converged", value=CONVERGED, unit="decades", why="a gradient that has fallen so far has done its work"
+        ),
+    )
 
     def examine(self, frame: Frame, history: History) -> Iterable[Symptom]:
         """One symptom a frame on which an optimizer was free to move weights."""

@@ -8,6 +8,7 @@ from typing import ClassVar, Protocol
 
 from lightning_gradwatch.records import Frame, Kind, Quantity, Severity
 from lightning_gradwatch.records.history import History
+from lightning_gradwatch.records.threshold import Threshold
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +25,7 @@ class Symptom:
     evidence: tuple[Quantity, ...] = ()
     keeps: bool = False  # what its first frame showed stands: what comes after it shows only what it has spoiled
     stills: bool = False  # it keeps the weights from moving, so that steps that moved none prove it too
+    alone: bool = False  # it stands for itself: nothing follows from it, and it follows from nothing
 
 
 class Detector(Protocol):
@@ -31,6 +33,7 @@ class Detector(Protocol):
 
     kind: ClassVar[Kind]
     patience: ClassVar[int]  # measured steps in a row, on which weights moved, before a finding opens
+    thresholds: ClassVar[tuple[Threshold, ...]]  # the numbers that it decides by
 
     def examine(self, frame: Frame, history: History) -> Iterable[Symptom]:
         """The symptoms that this frame can tell of; nothing about what it cannot."""

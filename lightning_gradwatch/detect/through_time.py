@@ -13,6 +13,7 @@ from typing import ClassVar
 from lightning_gradwatch.detect.symptom import Symptom, known
 from lightning_gradwatch.records import Frame, Kind, Quantity, Severity, TimeProfile
 from lightning_gradwatch.records.history import History
+from lightning_gradwatch.records.threshold import Threshold
 
 # Decades between the best-fed time step and the first one; as along depth (see detect/vanishing.py).
 ENTER = 4.0
@@ -25,6 +26,11 @@ class VanishingThroughTime:
 
     kind: ClassVar[Kind] = Kind.VANISHING
     patience: ClassVar[int] = 3
+    thresholds: ClassVar[tuple[Threshold, ...]] = (
+        Threshold(name="opens at", value=ENTER, unit="decades below the best-fed step", why="as along depth"),
+        Threshold(name="stays open down to", value=LEAVE, unit="decades below the best-fed step", why="as along depth"),
+        Threshold(name="critical at", value=CRITICAL, unit="decades below the best-fed step", why="as along depth"),
+    )
 
     def examine(self, frame: Frame, history: History) -> Iterable[Symptom]:
         """One symptom for each recurrent layer and loss."""
@@ -55,6 +61,11 @@ class ExplodingThroughTime:
 
     kind: ClassVar[Kind] = Kind.EXPLODING
     patience: ClassVar[int] = 3
+    thresholds: ClassVar[tuple[Threshold, ...]] = (
+        Threshold(name="opens at", value=ENTER, unit="decades above the last step", why="as along depth"),
+        Threshold(name="stays open down to", value=LEAVE, unit="decades above the last step", why="as along depth"),
+        Threshold(name="critical at", value=CRITICAL, unit="decades above the last step", why="as along depth"),
+    )
 
     def examine(self, frame: Frame, history: History) -> Iterable[Symptom]:
         """One symptom for each recurrent layer and loss."""

@@ -9,6 +9,7 @@ from lightning_gradwatch.detect.symptom import Symptom
 from lightning_gradwatch.records import Frame, Kind, Quantity, Severity
 from lightning_gradwatch.records.history import History
 from lightning_gradwatch.records.names import module_of
+from lightning_gradwatch.records.threshold import Threshold
 
 # Share of the tensors that get a gradient.  Some that are left out are a choice; most of them are a list that was made
 # too early, or of the wrong module; and so are those of an optimizer that keeps old ones instead.
@@ -20,6 +21,9 @@ class Unowned:
 
     kind: ClassVar[Kind] = Kind.DISCONNECTED
     patience: ClassVar[int] = 3
+    thresholds: ClassVar[tuple[Threshold, ...]] = (
+        Threshold(name="most", value=MOST, unit="of the tensors with a gradient", why="fewer may be a choice"),
+    )
 
     def examine(self, frame: Frame, history: History) -> Iterable[Symptom]:
         """One symptom a frame."""

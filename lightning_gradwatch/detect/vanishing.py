@@ -18,6 +18,7 @@ from lightning_gradwatch.records.flow import flow_by_layer
 from lightning_gradwatch.records.formats import format_end
 from lightning_gradwatch.records.history import History
 from lightning_gradwatch.records.inside import MARGIN, flow_inside
+from lightning_gradwatch.records.threshold import Threshold
 
 # Decades below the head.  Over about a hundred small fits, sick ones lose 4.6 or more at every sample, healthy ones
 # less than 1.3 once their first steps are over; shallow networks with torch's default weights start at up to 3.2 and
@@ -37,6 +38,38 @@ class Vanishing:
 
     kind: ClassVar[Kind] = Kind.VANISHING
     patience: ClassVar[int] = 3
+    thresholds: ClassVar[tuple[Threshold, ...]] = (
+        Threshold(
+            name="opens at",
+            value=ENTER,
+            unit="decades below the head",
+            why="sick fits lose 4.6 and more, healthy ones recover from at most 3.2: own fits",
+        ),
+        Threshold(
+            name="stays open down to",
+            value=LEAVE,
+            unit="decades below the head",
+            why="between healthy and sick: own fits",
+        ),
+        Threshold(
+            name="critical at",
+            value=CRITICAL,
+            unit="decades below the head",
+            why="float32 updates round away beside the weights",
+        ),
+        Threshold(
+            name="fed",
+            value=FED,
+            unit="of the head's update",
+            why="with such updates and a falling loss it is an information",
+        ),
+        Threshold(
+            name="owed to weight decay",
+            value=_OWN,
+            unit="times the decay",
+            why="updates below that are not the gradient's",
+        ),
+    )
 
     def examine(self, frame: Frame, history: History) -> Iterable[Symptom]:
         """One symptom for each ledger that can be read."""

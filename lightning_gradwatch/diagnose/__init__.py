@@ -5,6 +5,7 @@ needs.  A new rule is a new class in a file of this folder.
 """
 
 from lightning_gradwatch.diagnose.base import Answer, Rule
+from lightning_gradwatch.diagnose.ignoring import Ignoring
 from lightning_gradwatch.diagnose.panel import explain, rule, rules
 
-__all__ = ["Answer", "Rule", "explain", "rule", "rules"]
+__all__ = ["Answer", "Ignoring", "Rule", "explain", "rule", "rules"]

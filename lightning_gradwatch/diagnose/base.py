@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from lightning_gradwatch.diagnose.shared import SHARED
 from lightning_gradwatch.records import CauseKind, Kind, Quantity
+from lightning_gradwatch.records.threshold import Threshold, table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +46,7 @@ class Rule:
     remedy: ClassVar[str] = ""
     is_remedy_safe: ClassVar[str] = ""
     sources: ClassVar[tuple[str, ...]] = ()
+    thresholds: ClassVar[tuple[Threshold, ...]] = ()  # of the rule itself; its evidence has some of its own
     check: ClassVar[Callable[..., Answer | None]]
 
     @property
@@ -67,13 +70,20 @@ class Rule:
             ("Example", f"```python\n{inspect.cleandoc(self.example)}\n```"),
             ("Remedy", self.remedy),
             ("Is the remedy safe?", self.is_remedy_safe),
+            ("Thresholds", self._thresholds()),
             ("Sources", "\n".join(f"- {source}" for source in self.sources)),
         )
         head = (
             f"# {self.code} {self.title}\n\nCause: **{self.kind}**. Explains: {', '.join(map(str, self.findings))}. "
             f"Needs: {', '.join(self.needs)}.\n"
         )
-        return head + "".join(f"\n## {title}\n\n{_dedent(text)}\n" for title, text in sections)
+        return head + "".join(f"\n## {title}\n\n{_dedent(text)}\n" for title, text in sections if text)
+
+    def _thresholds(self) -> str:
+        """Its own, then those of the evidence that it asks for."""
+        asked = [name for name in inspect.signature(self.check).parameters if name in SHARED]
+        shared = [f"Of the evidence `{name}`:\n\n{table(SHARED[name])}" for name in asked]
+        return "\n\n".join(filter(None, [table(self.thresholds), *shared]))
 
 
 def _dedent(text: str) -> str:

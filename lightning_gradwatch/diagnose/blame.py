@@ -15,6 +15,7 @@ from lightning_gradwatch.diagnose.course import BOLD
 from lightning_gradwatch.diagnose.weights import LARGE, excess, grown
 from lightning_gradwatch.records import Anatomy, Finding, Frame, Ledger, OperationReading
 from lightning_gradwatch.records.history import History
+from lightning_gradwatch.records.threshold import Threshold
 
 # Root mean square of a network's input.  Standardised data has 1; raw pixels of 0..16 have 8, of 0..255 about 80.
 LARGE_INPUT = 5.0
@@ -27,6 +28,28 @@ GREW = 1.5
 # Weights that are down to so little of their size leave their units to the biases.
 FADED = 0.3
 _BOUNDED = ("Sigmoid", "Tanh", "Hardsigmoid", "Hardtanh", "Softsign")
+THRESHOLDS = (
+    Threshold(
+        name="large input",
+        value=LARGE_INPUT,
+        unit="root mean square",
+        why="standardised data has 1, raw pixels of 0..16 have 8, of 0..255 about 80",
+    ),
+    Threshold(
+        name="open",
+        value=OPEN,
+        unit="of the largest slope",
+        why="an activation with so much left on the first step was open: own fits",
+    ),
+    Threshold(name="began dead", value=BEGAN_DEAD, unit="of a layer's units", why="as many make a finding"),
+    Threshold(name="grew", value=GREW, unit="times the first step's weights", why="by half: training did that"),
+    Threshold(
+        name="faded",
+        value=FADED,
+        unit="of the first step's weights",
+        why="what is left leaves the units to their biases",
+    ),
+)
 
 
 @dataclass(frozen=True, kw_only=True)

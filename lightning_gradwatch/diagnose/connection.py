@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from lightning_gradwatch.diagnose.base import NO, Answer, Rule
 from lightning_gradwatch.records import Anatomy, CauseKind, Finding, Frame, Kind, Quantity
+from lightning_gradwatch.records.threshold import Threshold
 
 _WEIGHT = 1.0
 
@@ -38,6 +39,7 @@ class CutOff(Rule):
         "Paszke et al. (2019), PyTorch: an imperative style, high-performance deep learning library, section 4",
         "PyTorch documentation (2024), Autograd mechanics, section Locally disabling gradient computation",
     )
+    thresholds = (Threshold(name="weight", value=_WEIGHT, unit="decades", why="there are none to be charged"),)
 
     def check(self, finding: Finding, frame: Frame, anatomy: Anatomy) -> Answer | None:
         """Always, of parameters without a gradient; they are named by what they have in common."""
@@ -82,6 +84,7 @@ class NotInOptimizer(Rule):
         "PyTorch documentation (2024), torch.optim, section Constructing it",
         "Howard & Ruder (2018), Universal language model fine-tuning for text classification, section 3.3",
     )
+    thresholds = (Threshold(name="weight", value=_WEIGHT, unit="decades", why="there are none to be charged"),)
 
     def check(self, finding: Finding, frame: Frame) -> Answer | None:
         """Whether parameters with a gradient are in no optimizer."""

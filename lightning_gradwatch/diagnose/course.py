@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from lightning_gradwatch.records import Finding
 from lightning_gradwatch.records.history import History, Moment
+from lightning_gradwatch.records.threshold import Threshold
 
 # ||dw||/||w|| on one step.  The usual advice is 1e-3 a step; a step that replaces a third of a weight learns nothing.
 BOLD = 0.3
@@ -17,6 +18,25 @@ _RISEN = 1.0
 _WORSE = 2.0
 # A gradient that is so many decades up at once has not climbed: steps of an ordinary size cannot do that to it.
 _AT_ONCE = 3.0
+THRESHOLDS = (
+    Threshold(
+        name="bold step",
+        value=BOLD,
+        unit="||dw|| / ||w||",
+        why="a step that replaces a third of a weight learns nothing",
+    ),
+    Threshold(
+        name="restless",
+        value=RESTLESS,
+        unit="||dw|| / ||w||, middle weight",
+        why="thirty times the usual advice of 1e-3",
+    ),
+    Threshold(name="risen", value=_RISEN, unit="decades above the lowest quarter", why="the episode has begun"),
+    Threshold(name="worse", value=_WORSE, unit="times the best loss", why="the episode has begun"),
+    Threshold(
+        name="at once", value=_AT_ONCE, unit="decades on one step", why="steps of an ordinary size do not climb so far"
+    ),
+)
 
 
 @dataclass(frozen=True, kw_only=True)

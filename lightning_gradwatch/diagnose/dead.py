@@ -5,6 +5,7 @@ from __future__ import annotations
 from lightning_gradwatch.diagnose.base import NO, Answer, Rule
 from lightning_gradwatch.diagnose.blame import BEGAN_DEAD, Blame
 from lightning_gradwatch.records import CauseKind, Finding, Kind, Quantity
+from lightning_gradwatch.records.threshold import Threshold
 
 # A unit needs an activation with a slope of 0 to die: its part in every death, beside whoever killed it.
 _PART = 0.25
@@ -36,6 +37,9 @@ class UnitsCanDie(Rule):
     sources = (
         "Maas, Hannun & Ng (2013), Rectifier nonlinearities improve neural network acoustic models, section 2.1",
         "Lu, Shin, Su & Karniadakis (2020), Dying ReLU and initialization: theory and numerical examples, theorem 3.1",
+    )
+    thresholds = (
+        Threshold(name="part", value=_PART, unit="decades", why="a unit needs a slope of 0 to die, whoever killed it"),
     )
 
     def check(self, blame: Blame, finding: Finding) -> Answer:

@@ -7,6 +7,7 @@ from lightning_gradwatch.diagnose.losses import Losses
 from lightning_gradwatch.diagnose.weights import usual_growth
 from lightning_gradwatch.records import CauseKind, Frame, Kind, Quantity
 from lightning_gradwatch.records.history import History
+from lightning_gradwatch.records.threshold import Threshold
 
 # Weights that are down to this share of what they were on the first measured step have been decayed, not trained: a
 # regularised fit settles where decay and gradient balance, and keeps most of their size.
@@ -41,6 +42,17 @@ class DecayWins(Rule):
     sources = (
         "Krogh & Hertz (1991), A simple weight decay can improve generalization, equation 2",
         "Loshchilov & Hutter (2019), Decoupled weight decay regularization, algorithm 2",
+    )
+    thresholds = (
+        Threshold(
+            name="shrunk to",
+            value=SHRUNK,
+            unit="of the first step's weights",
+            why="a regularised fit keeps most of their size",
+        ),
+        Threshold(
+            name="weight where it stalls", value=_STALLED, unit="decades", why="there are no decades to be charged"
+        ),
     )
 
     def check(self, frame: Frame, history: History, losses: Losses | None = None) -> Answer | None:

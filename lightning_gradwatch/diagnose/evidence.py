@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 from lightning_gradwatch.diagnose.blame import blame_dead, blame_flat, blame_gates, blame_segments
@@ -15,6 +16,7 @@ from lightning_gradwatch.diagnose.stall import stall
 from lightning_gradwatch.records import Anatomy, Finding, Frame, Kind, Ledger, TimeProfile
 from lightning_gradwatch.records.flow import flow_in
 from lightning_gradwatch.records.history import History
+from lightning_gradwatch.records.threshold import Threshold
 
 # Name -> what it is; ``Rule.needs`` are some of these.
 EVIDENCE = {
@@ -34,6 +36,18 @@ EVIDENCE = {
 }
 # An explosion over a fit within so many steps, with so many decades along depth on the first, began along depth.
 SOON, GREW = 5, 2.5
+# Decades without which a gradient that SageMaker's rules call small has not become so on its way.
+_LOST = 1.0
+THRESHOLDS = (
+    Threshold(
+        name="lost on the way",
+        value=_LOST,
+        unit="decades",
+        why="SageMaker's rules call small what has not become so on its way",
+    ),
+    Threshold(name="soon", value=SOON, unit="steps", why="an explosion so early began along depth"),
+    Threshold(name="growth at the start", value=GREW, unit="decades", why="as along depth, where a finding closes"),
+)
 _ALONG_DEPTH = {Kind.VANISHING: "vanishing", Kind.EXPLODING: "exploding"}
 
 
@@ -49,6 +63,7 @@ def gather(
         history: what the frames so far told, that one included.
         start: the first frame of the fit.
     """
+    finding, absolute = _as_ours(finding, frame), finding.id.startswith("sagemaker:")
     ledger, layer = _ledger(finding, frame), finding.layers[0] if finding.layers else None
     known: dict[str, Any] = {"finding": finding, "frame": frame, "anatomy": anatomy, "history": history}
     known |= {"ledger": ledger, "profile": _profile(finding, frame), "fault": frame.fault}
@@ -56,7 +71,8 @@ def gather(
     if ledger is not None and layer is not None and finding.id.partition(":")[0] == _ALONG_DEPTH.get(finding.kind):
         if finding.kind is Kind.VANISHING:
             losses = split(ledger, layer, anatomy, inside(frame, ledger, layer, anatomy))
-            known |= {"losses": losses, "blame": _blame_for(losses, ledger, frame, anatomy, history)}
+            if not absolute or losses.total >= _LOST:
+                known |= {"losses": losses, "blame": _blame_for(losses, ledger, frame, anatomy, history)}
         elif ":" in finding.id:
             known["gains"] = gained(ledger, layer, frame, anatomy, history)
     if finding.kind is Kind.SATURATION:
@@ -83,6 +99,14 @@ def _grown(start: Frame, anatomy: Anatomy, history: History) -> Gains | None:
         if layer and flow[layer] >= GREW:
             return gained(ledger, layer, start, anatomy, history)
     return None
+
+
+def _as_ours(finding: Finding, frame: Frame) -> Finding:
+    """A finding of SageMaker's rules under the id that our own detector of the same sickness gives."""
+    if not finding.id.startswith("sagemaker:"):
+        return finding
+    along = finding.kind is Kind.VANISHING and frame.ledgers
+    return replace(finding, id=f"vanishing:{frame.ledgers[0].name}" if along else finding.kind.value)
 
 
 def _blame_for(losses: Losses, ledger: Ledger, frame: Frame, anatomy: Anatomy, history: History) -> Any:

@@ -15,12 +15,22 @@ from lightning_gradwatch.diagnose.weights import LARGE, above, excess, now, usua
 from lightning_gradwatch.records import Anatomy, Frame, Ledger, Segment
 from lightning_gradwatch.records.flow import charged, path_to
 from lightning_gradwatch.records.history import History
+from lightning_gradwatch.records.threshold import Threshold
 
 # A residual block adds a branch as large as what it is added to: the mean square doubles (Hanin & Rolnick 2018, theorem
 # 6; Zhang et al. 2019, section 2).
 DOUBLES = 0.5 * math.log10(2)
 # Weights that have grown by half since the start did not begin like that.
 _GREW = 1.5
+THRESHOLDS = (
+    Threshold(
+        name="a block doubles",
+        value=DOUBLES,
+        unit="decades",
+        why="a branch as large as its input: Hanin & Rolnick (2018), theorem 6; Zhang et al. (2019), section 2",
+    ),
+    Threshold(name="grew", value=_GREW, unit="times the first step's weights", why="by half: training did that"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)

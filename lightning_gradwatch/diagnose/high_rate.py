@@ -11,6 +11,7 @@ from lightning_gradwatch.diagnose.gains import Gains
 from lightning_gradwatch.diagnose.stall import is_adaptive
 from lightning_gradwatch.records import CauseKind, Finding, Frame, Kind, Quantity
 from lightning_gradwatch.records.history import History
+from lightning_gradwatch.records.threshold import Threshold
 
 # Rates above these are high: three times what people begin with (adaptive optimizers, and plain descent).
 HIGH = {True: 3e-3, False: 3e-2}
@@ -54,6 +55,30 @@ class RateTooHigh(Rule):
         "LeCun, Bottou, Orr & Müller (1998), Efficient backprop, section 5.1",
         "Goyal et al. (2017), Accurate, large minibatch SGD: training ImageNet in 1 hour, section 2.2",
         "Pascanu, Mikolov & Bengio (2013), On the difficulty of training recurrent neural networks, section 3.2",
+    )
+    thresholds = (
+        Threshold(
+            name="high rate, adaptive", value=HIGH[True], unit="learning rate", why="three times what people begin with"
+        ),
+        Threshold(
+            name="high rate, plain descent",
+            value=HIGH[False],
+            unit="learning rate",
+            why="three times what people begin with",
+        ),
+        Threshold(name="weight of a leap", value=_LEAPT, unit="decades", why="at a rate that is neither high nor low"),
+        Threshold(
+            name="least change of it", value=_SPAN[0], unit="decades", why="a decade less of rate counts one less"
+        ),
+        Threshold(
+            name="largest change of it", value=_SPAN[1], unit="decades", why="a decade more of rate counts one more"
+        ),
+        Threshold(
+            name="weight by exclusion",
+            value=_BY_EXCLUSION,
+            unit="decades",
+            why="nothing is known but that it went well before",
+        ),
     )
 
     def check(

@@ -7,6 +7,10 @@ import math
 from lightning_gradwatch.diagnose.base import NO, Answer, Rule
 from lightning_gradwatch.diagnose.blame import LARGE_INPUT, Blame
 from lightning_gradwatch.records import CauseKind, Finding, Kind, Ledger, Quantity
+from lightning_gradwatch.records.threshold import Threshold
+
+# A batch that is broken itself leaves nothing to be asked.
+_CERTAIN = 5.0
 
 
 class LargeInput(Rule):
@@ -38,6 +42,11 @@ class LargeInput(Rule):
         "LeCun, Bottou, Orr & Müller (1998), Efficient backprop, section 4.3",
         "Glorot & Bengio (2010), Understanding the difficulty of training deep feedforward neural networks, section 4",
     )
+    thresholds = (
+        Threshold(
+            name="weight", value=_CERTAIN, unit="decades", why="a batch that is broken leaves nothing to be asked"
+        ),
+    )
 
     def check(self, finding: Finding, ledger: Ledger, blame: Blame | None = None) -> Answer | None:
         """Whether the input's scale answers for it."""
@@ -58,10 +67,6 @@ class LargeInput(Rule):
             "weights are made for 1",
             evidence=(Quantity(name="root mean square of the input", value=given),),
         )
-
-
-# A batch that is broken itself leaves nothing to be asked.
-_CERTAIN = 5.0
 
 
 def _broken(given: float) -> Answer:

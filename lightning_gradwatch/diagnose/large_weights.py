@@ -12,6 +12,7 @@ from lightning_gradwatch.diagnose.stall import Stall
 from lightning_gradwatch.diagnose.weights import LARGE, usual_excess, usual_growth
 from lightning_gradwatch.records import Anatomy, CauseKind, Finding, Frame, Kind, Quantity
 from lightning_gradwatch.records.history import History
+from lightning_gradwatch.records.threshold import Threshold
 
 # Weights that have grown by half since the first step owe the rest to training.
 _GREW = 1.5
@@ -47,6 +48,15 @@ class WeightsTooLarge(Rule):
     sources = (
         "Glorot & Bengio (2010), Understanding the difficulty of training deep feedforward neural networks, eq. 12",
         "He, Zhang, Ren & Sun (2015), Delving deep into rectifiers, section 2.2",
+    )
+    thresholds = (
+        Threshold(
+            name="grew", value=_GREW, unit="times the first step's weights", why="by half: the rest is owed to training"
+        ),
+        Threshold(name="most", value=_MOST, unit="decades", why="where nothing along depth was measured"),
+        Threshold(
+            name="at once", value=_AT_ONCE, unit="measured steps", why="half of it where all went well for longer"
+        ),
     )
 
     def check(

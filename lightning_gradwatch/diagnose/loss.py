@@ -10,6 +10,7 @@ from lightning_gradwatch.diagnose.gains import Gains
 from lightning_gradwatch.diagnose.stall import Stall
 from lightning_gradwatch.records import CauseKind, Fault, Finding, Kind, Ledger, OperationReading, Quantity
 from lightning_gradwatch.records.history import History
+from lightning_gradwatch.records.threshold import Threshold
 
 # log10 of what a loss hands to an output; ordinary ones (averaged cross entropy, squared errors of standardised
 # targets) hand out about 1.
@@ -53,6 +54,17 @@ class LossScale(Rule):
     sources = (
         "LeCun, Bottou, Orr & Müller (1998), Efficient backprop, sections 4.3 and 4.5",
         "Chen, Badrinarayanan, Lee & Rabinovich (2018), GradNorm: gradient normalization for adaptive loss balancing",
+    )
+    thresholds = (
+        Threshold(
+            name="tiny", value=10**TINY, unit="gradient of an output element", why="ordinary losses hand out about 1"
+        ),
+        Threshold(
+            name="huge",
+            value=HUGE_LOSS,
+            unit="loss",
+            why="a cross entropy begins at the logarithm of its classes, a squared error at about 1",
+        ),
     )
 
     def check(
@@ -125,6 +137,12 @@ class WrongLoss(Rule):
     sources = (
         "Bishop (1995), Neural networks for pattern recognition, section 6.9 (canonical links)",
         "Goodfellow, Bengio & Courville (2016), Deep learning, sections 6.2.2.2 and 6.2.2.3",
+    )
+    thresholds = (
+        Threshold(
+            name="flat", value=FLAT, unit="of the largest slope", why="such an output answers wrongly and surely"
+        ),
+        Threshold(name="weight", value=_WRONG_LOSS, unit="decades", why="beside what the flat output takes"),
     )
 
     def check(

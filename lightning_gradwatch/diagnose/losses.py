@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from lightning_gradwatch.diagnose.hidden import Inside
 from lightning_gradwatch.records import Anatomy, Layer, Ledger, Segment
 from lightning_gradwatch.records.flow import charged, path_to
+from lightning_gradwatch.records.threshold import Threshold
 
 # A factor of 0.9 is harmless in a shallow network: what an operation loses up to here is charged to depth.
 MILD = 0.05
@@ -34,6 +35,26 @@ OPEN = {"Sigmoid": math.log10(4), "Tanh": 0.0, "Hardsigmoid": math.log10(6), "Ha
 # Below this share of its largest slope an activation counts as saturated.
 SATURATED = 0.5
 GAIN = {"Relu": _HE, "LeakyRelu": _HE, "PreluKernel": _HE, "Elu": 0.09, "Gelu": _HE, "Silu": _HE}
+THRESHOLDS = (
+    Threshold(
+        name="mild",
+        value=MILD,
+        unit="decades of one operation",
+        why="a factor of 0.9 is harmless alone: charged to depth",
+    ),
+    Threshold(
+        name="given back by He",
+        value=_HE,
+        unit="decades of one activation",
+        why="half of log10(2): half of the slopes are 0 (He et al. 2015, section 2.2)",
+    ),
+    Threshold(
+        name="saturated",
+        value=SATURATED,
+        unit="of the largest slope",
+        why="below it what an activation loses is charged to saturation",
+    ),
+)
 
 
 @dataclass(frozen=True, kw_only=True)

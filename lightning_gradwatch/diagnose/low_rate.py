@@ -5,6 +5,7 @@ from __future__ import annotations
 from lightning_gradwatch.diagnose.base import NO, Answer, Rule
 from lightning_gradwatch.diagnose.stall import NEAR_EPS, ORDINARY_RATE, ORDINARY_UPDATE, Stall
 from lightning_gradwatch.records import CauseKind, Kind, Quantity
+from lightning_gradwatch.records.threshold import Threshold
 
 # What it weighs where the rate is ordinary and yet too low for gradients of this size: whoever made these small counts
 # for more.
@@ -40,6 +41,14 @@ class RateTooLow(Rule):
     sources = (
         "Bengio (2012), Practical recommendations for gradient-based training of deep architectures, section 3.1.1",
         "Smith (2017), Cyclical learning rates for training neural networks, section 3.3",
+    )
+    thresholds = (
+        Threshold(
+            name="least weight",
+            value=_LEAST,
+            unit="decades",
+            why="where the rate is ordinary, whoever made the gradients small counts for more",
+        ),
     )
 
     def check(self, stall: Stall) -> Answer | None:
@@ -84,6 +93,9 @@ class NearEps(Rule):
     sources = (
         "Kingma & Ba (2015), Adam: a method for stochastic optimization, algorithm 1",
         "Wortsman et al. (2024), Small-scale proxies for large-scale Transformer training instabilities, section 3.4",
+    )
+    thresholds = (
+        Threshold(name="eps takes", value=_EPS_TAKES, unit="decades of a step", why="less is not worth a line"),
     )
 
     def check(self, stall: Stall) -> Answer | None:

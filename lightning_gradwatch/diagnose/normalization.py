@@ -8,6 +8,7 @@ from lightning_gradwatch.diagnose.base import NO, Answer, Rule
 from lightning_gradwatch.diagnose.gains import Gains
 from lightning_gradwatch.diagnose.losses import Losses
 from lightning_gradwatch.records import Anatomy, CauseKind, Finding, Frame, Kind, Ledger, OperationReading, Quantity
+from lightning_gradwatch.records.threshold import Threshold
 
 # Networks of so many layers were not trained before there was normalisation, but for careful initial weights.
 DEEP = 10
@@ -49,6 +50,14 @@ class Missing(Rule):
     sources = (
         "Ioffe & Szegedy (2015), Batch normalization, section 3",
         "Ba, Kiros & Hinton (2016), Layer normalization",
+    )
+    thresholds = (
+        Threshold(
+            name="deep", value=DEEP, unit="layers", why="deeper ones were not trained without but for careful weights"
+        ),
+        Threshold(
+            name="part", value=_PART, unit="of what weights and depth gain", why="below a half: the weights come first"
+        ),
     )
 
     def check(self, gains: Gains, anatomy: Anatomy) -> Answer:
@@ -129,6 +138,16 @@ class TooFewSamples(Rule):
     sources = (
         "Wu & He (2018), Group normalization, figure 1 and section 1",
         "Ioffe (2017), Batch renormalization: towards reducing minibatch dependence, section 3",
+    )
+    thresholds = (
+        Threshold(
+            name="few",
+            value=FEW,
+            unit="values behind a mean",
+            why="two become -1 and 1 whatever they are; Wu & He (2018), figure 1, see the error rise from 8 on",
+        ),
+        Threshold(name="nothing passes", value=_NOTHING, unit="decades", why="most that it is charged"),
+        Threshold(name="weight", value=_WEIGHT, unit="decades", why="where no decades are measured"),
     )
 
     def check(

@@ -7,6 +7,7 @@ import math
 from lightning_gradwatch.diagnose.base import NO, Answer, Rule
 from lightning_gradwatch.diagnose.course import Course
 from lightning_gradwatch.records import CauseKind, Fault, Kind, Ledger, Quantity
+from lightning_gradwatch.records.threshold import Threshold
 
 # Operations whose result or derivative is not finite at the ends of their domain; sums and products break only on
 # numbers that are too large already.
@@ -103,6 +104,17 @@ class BrokenOperation(Rule):
     sources = (
         "Goodfellow, Bengio & Courville (2016), Deep learning, section 4.1 (overflow and underflow)",
         "IEEE Standard for Floating-Point Arithmetic 754 (2019), section 7",
+    )
+    thresholds = (
+        Threshold(
+            name="weight", value=_CERTAIN, unit="decades", why="the value is known, or nothing else announced it"
+        ),
+        Threshold(
+            name="weight of the first to break",
+            value=_FIRST_TO_BREAK,
+            unit="decades",
+            why="the fit was exploding before",
+        ),
     )
 
     def check(self, fault: Fault, course: Course) -> Answer:

@@ -6,6 +6,7 @@ from lightning_gradwatch.diagnose.base import NO, Answer, Rule
 from lightning_gradwatch.diagnose.course import BOLD, RESTLESS, Course
 from lightning_gradwatch.records import CauseKind, Finding, Kind, Ledger, Quantity
 from lightning_gradwatch.records.history import History
+from lightning_gradwatch.records.threshold import Threshold
 
 # Measured steps that a baseline takes.
 _BASELINE = 4
@@ -43,6 +44,16 @@ class OutlierBatch(Rule):
     sources = (
         "Pascanu, Mikolov & Bengio (2013), On the difficulty of training recurrent neural networks, section 3.2",
         "Huber (1964), Robust estimation of a location parameter",
+    )
+    thresholds = (
+        Threshold(name="baseline", value=_BASELINE, unit="measured steps", why="fewer are no baseline"),
+        Threshold(
+            name="weight",
+            value=_WEIGHT,
+            unit="decades",
+            why="in a calm fit whatever came with the batch is the likeliest",
+        ),
+        Threshold(name="rate rose", value=_ROSE, unit="times the first rate", why="it may have grown too high"),
     )
 
     def check(self, finding: Finding, course: Course, history: History, ledger: Ledger | None = None) -> Answer | None:

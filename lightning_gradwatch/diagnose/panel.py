@@ -13,9 +13,15 @@ from lightning_gradwatch.diagnose.evidence import gather
 from lightning_gradwatch.errors import WrongArgument
 from lightning_gradwatch.records import Anatomy, Cause, Finding, Frame
 from lightning_gradwatch.records.history import History
+from lightning_gradwatch.records.threshold import Threshold
 
 # A cause that explains less than this is not worth a line.
 _LEAST = 0.01
+THRESHOLDS = (
+    Threshold(
+        name="least share", value=_LEAST, unit="of a finding", why="a cause that explains less is not worth a line"
+    ),
+)
 
 
 @functools.cache

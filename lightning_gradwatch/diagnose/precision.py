@@ -5,6 +5,7 @@ from __future__ import annotations
 from lightning_gradwatch.diagnose.base import Answer, Rule
 from lightning_gradwatch.records import CauseKind, Frame, Ledger, Quantity
 from lightning_gradwatch.records.formats import FormatEnd, format_end, zero_share
+from lightning_gradwatch.records.threshold import Threshold
 
 # A mean over a batch costs a decade or two of any format: that much is nobody's fault.
 _LEAST = 0.25
@@ -43,6 +44,14 @@ class FormatEnds(Rule):
         "Micikevicius et al. (2018), Mixed precision training, section 3.2",
         "Kalamkar et al. (2019), A study of BFLOAT16 for deep learning training, section 3",
         "IEEE Standard for Floating-Point Arithmetic 754 (2019), table 3.5",
+    )
+    thresholds = (
+        Threshold(
+            name="least",
+            value=_LEAST,
+            unit="of the format's decades",
+            why="a mean over a batch costs one or two of any format",
+        ),
     )
 
     def check(self, ledger: Ledger, frame: Frame) -> Answer:

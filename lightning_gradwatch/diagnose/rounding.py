@@ -6,6 +6,7 @@ from lightning_gradwatch.diagnose.base import NO, Answer, Rule
 from lightning_gradwatch.diagnose.course import Course
 from lightning_gradwatch.diagnose.stall import is_adaptive
 from lightning_gradwatch.records import CauseKind, Frame, Kind, ParameterReading, Quantity
+from lightning_gradwatch.records.threshold import Threshold
 
 # Formats with two or three decimal digits, and half a unit in their last place beside the number.
 _DIGITS = {"float16": 2**-11, "bfloat16": 2**-8}
@@ -42,6 +43,16 @@ class RoundsAway(Rule):
     sources = (
         "Micikevicius et al. (2018), Mixed precision training, section 3.1",
         "Zamirai, Zhang, Aberger & De Sa (2020), Revisiting BFloat16 training, section 3",
+    )
+    thresholds = (
+        Threshold(name="stand still", value=_MOST, unit="of the parameters", why="fewer are odd ones"),
+        Threshold(
+            name="far",
+            value=_FAR,
+            unit="of the last digit",
+            why="some weights are far smaller than the others and move all the same",
+        ),
+        Threshold(name="weight", value=_ROUNDED, unit="decades", why="no step arrives: more than a low rate explains"),
     )
 
     def check(self, frame: Frame) -> Answer | None:
@@ -94,6 +105,7 @@ class Overflows(Rule):
         "Micikevicius et al. (2018), Mixed precision training, section 3.2",
         "Kalamkar et al. (2019), A study of BFLOAT16 for deep learning training, section 3",
     )
+    thresholds = (Threshold(name="weight", value=_OVERFLOW, unit="decades", why="beside a rate that may have done it"),)
 
     def check(self, frame: Frame, course: Course) -> Answer | None:
         """Whether numbers were in float16 when they broke."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from lightning_gradwatch.diagnose.weights import above, sizes
 from lightning_gradwatch.records import Anatomy, Frame, Ledger
+from lightning_gradwatch.records.threshold import Threshold
 
 # ||dw||/||w|| of an ordinary step.
 ORDINARY_UPDATE = 1e-3
@@ -20,6 +21,27 @@ ORDINARY_RATE = {True: 1e-3, False: 1e-2}
 _ADAPTIVE = ("adam", "rmsprop", "adagrad", "adadelta", "lion", "adafactor", "lamb")
 # Where gradients are below ten times eps, eps decides the step: Kingma & Ba (2015), algorithm 1.
 NEAR_EPS = 10.0
+THRESHOLDS = (
+    Threshold(name="ordinary update", value=ORDINARY_UPDATE, unit="||dw|| / ||w||", why="the usual advice for a step"),
+    Threshold(
+        name="ordinary rate, adaptive",
+        value=ORDINARY_RATE[True],
+        unit="learning rate",
+        why="torch's default of Adam and its kin",
+    ),
+    Threshold(
+        name="ordinary rate, plain descent",
+        value=ORDINARY_RATE[False],
+        unit="learning rate",
+        why="what people begin with",
+    ),
+    Threshold(
+        name="near eps",
+        value=NEAR_EPS,
+        unit="times eps",
+        why="below it eps decides the step: Kingma & Ba (2015), algorithm 1",
+    ),
+)
 
 
 @dataclass(frozen=True, kw_only=True)

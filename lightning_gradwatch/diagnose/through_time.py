@@ -8,6 +8,7 @@ from lightning_gradwatch.diagnose.base import NO, Answer, Rule
 from lightning_gradwatch.diagnose.gains import Gains
 from lightning_gradwatch.diagnose.weights import now
 from lightning_gradwatch.records import Anatomy, CauseKind, Finding, Frame, Kind, Quantity, TimeProfile
+from lightning_gradwatch.records.threshold import Threshold
 
 # Gates with less than this share of their largest slope left are decided; shut ones hand nothing on.
 _SHUT = 0.1
@@ -48,6 +49,11 @@ class VanishesThroughTime(Rule):
         "Bengio, Simard & Frasconi (1994), Learning long-term dependencies with gradient descent is difficult",
         "Pascanu, Mikolov & Bengio (2013), On the difficulty of training recurrent neural networks, equation 5",
         "Hochreiter & Schmidhuber (1997), Long short-term memory, section 3",
+    )
+    thresholds = (
+        Threshold(
+            name="shut", value=_SHUT, unit="of the largest slope", why="such gates are decided and hand nothing on"
+        ),
     )
 
     def check(self, finding: Finding, profile: TimeProfile, frame: Frame, anatomy: Anatomy) -> Answer | None:
@@ -95,6 +101,21 @@ class ExplodesThroughTime(Rule):
     sources = (
         "Pascanu, Mikolov & Bengio (2013), On the difficulty of training recurrent neural networks, section 3.2",
         "Mikolov (2012), Statistical language models based on neural networks, section 3.2.2",
+    )
+    thresholds = (
+        Threshold(name="grows", value=_GROWS, unit="decades back through time", why="less is no part of an explosion"),
+        Threshold(
+            name="radius",
+            value=_RADIUS,
+            unit="factor of the recurrent weights",
+            why="Pascanu et al. (2013): the bound is 1 for a slope of 1; torch begins at 0.58",
+        ),
+        Threshold(
+            name="weight by weights",
+            value=_BY_WEIGHTS,
+            unit="decades",
+            why="against a bold rate, where no decades were measured",
+        ),
     )
 
     def check(

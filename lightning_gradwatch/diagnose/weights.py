@@ -8,10 +8,19 @@ import statistics
 from lightning_gradwatch.records import Anatomy, Frame, Layer
 from lightning_gradwatch.records.history import History
 from lightning_gradwatch.records.names import module_of
+from lightning_gradwatch.records.threshold import Threshold
 
 # Weights by this factor larger than Xavier's drive a tanh to its flat ends: Glorot & Bengio (2010), section 3.2; the
 # recommended gain of a tanh (5/3, torch.nn.init.calculate_gain) and He's (1.4) stay below.
 LARGE = 2.0
+THRESHOLDS = (
+    Threshold(
+        name="large weights",
+        value=LARGE,
+        unit="times Xavier's",
+        why="Glorot & Bengio (2010), section 3.2; the gains of tanh (5/3) and He (1.4) stay below",
+    ),
+)
 
 
 def sizes(frame: Frame) -> dict[str, float]:

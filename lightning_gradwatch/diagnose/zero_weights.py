@@ -7,6 +7,7 @@ import math
 from lightning_gradwatch.diagnose.base import NO, Answer, Rule
 from lightning_gradwatch.diagnose.weights import sizes
 from lightning_gradwatch.records import Anatomy, CauseKind, Finding, Frame, Kind, Layer, Quantity, Segment
+from lightning_gradwatch.records.threshold import Threshold
 
 _DRAWN = ("linear", "recurrent", "attention")
 # What it weighs beside "disconnected": it says which weights.
@@ -39,6 +40,14 @@ class ZeroWeights(Rule):
     sources = (
         "Rumelhart, Hinton & Williams (1986), Learning internal representations by error propagation, section 2.3",
         "Zhang, Dauphin & Ma (2019), Fixup initialization: residual learning without normalization, section 3",
+    )
+    thresholds = (
+        Threshold(
+            name="weight",
+            value=_WEIGHT,
+            unit="decades",
+            why="says which weights, beside the rule that says disconnected",
+        ),
     )
 
     def check(self, finding: Finding, frame: Frame, anatomy: Anatomy) -> Answer | None:

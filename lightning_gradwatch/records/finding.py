@@ -120,6 +120,7 @@ class Finding:
     causes: tuple[Cause, ...] = ()  # biggest share first
     remedies: tuple[Remedy, ...] = ()  # best first
     consequences: tuple[str, ...] = ()  # what else was seen because of it, a sentence each
+    ignored: str | None = None  # the reason that the user gave for not wanting to hear of it; its severity is "info"
 
     @property
     def is_alarm(self) -> bool:

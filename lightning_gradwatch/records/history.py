@@ -11,6 +11,7 @@ from typing import Any
 
 from lightning_gradwatch.records.codec import decode, encode
 from lightning_gradwatch.records.frame import Frame
+from lightning_gradwatch.records.threshold import Threshold
 
 _KEPT = 64
 # A loss that has fallen by a tenth says that what arrives of the gradient is enough.
@@ -23,6 +24,15 @@ _ENOUGH, _SETTLED = 12, 40
 _OPEN, _FLAT = 0.4, 0.1
 # A fit that has given back so much of what its loss had fallen does not learn any more.
 _GIVEN_BACK = 0.5
+THRESHOLDS = (
+    Threshold(
+        name="learns", value=PROGRESS, unit="of the first loss", why="a fall by a tenth says that enough arrives"
+    ),
+    Threshold(name="given back", value=_GIVEN_BACK, unit="of the fall", why="such a fit does not learn any more"),
+    Threshold(name="stands", value=_STANDS, unit="of the first loss", why="fallen by less, or by less than its noise"),
+    Threshold(name="enough", value=_ENOUGH, unit="measured steps", why="so many tell whether a loss is flat"),
+    Threshold(name="settled", value=_SETTLED, unit="steps", why="a loss that stands so long is not only slow to start"),
+)
 
 
 @dataclass(frozen=True)

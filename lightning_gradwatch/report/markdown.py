@@ -65,6 +65,8 @@ def _finding(finding: Finding, events: Sequence[Event]) -> Iterator[str]:
     yield from (f"## {title}", "", f"{escape(finding.summary)}.", "")
     yield f"Where: {escape(words.some(finding.layers, total_layers(finding), 400))}"
     yield ""
+    if finding.ignored:
+        yield from (f"Ignored: {escape(finding.ignored)}", "")
     yield from _listing("**Why**", (_cause(finding, i) for i in range(len(finding.causes))), escaped=True)
     yield from _listing("**What follows from it**", finding.consequences)
     own = [event for event in events if event.finding == finding.id]

@@ -61,6 +61,8 @@ def _finding(finding: Finding, report: Report) -> Iterator[str]:
     yield f"<h2>{words.TITLES[finding.kind]} ({finding.severity}), {state} step {finding.first_step}</h2>"
     yield f"<p>{_escape(finding.summary)}.</p>"
     yield f"<p>Where: {_escape(words.some(finding.layers, total_layers(finding), 400))}</p>"
+    if finding.ignored:
+        yield f"<p>Ignored: {_escape(finding.ignored)}</p>"
     causes = (f"{words.percent(c.share)} {words.heading(c)}: {c.sentence} {c.proof or ''}" for c in finding.causes)
     yield from _list("Why", causes)
     yield from _list("What follows from it", finding.consequences)

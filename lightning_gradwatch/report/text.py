@@ -70,6 +70,7 @@ def _block(finding: Finding, events: list[Event], way: _Way | None = None) -> It
     lines, reasoned, reason_lines = way or (None, len(finding.remedies), None)
     yield from _section("what", wrap(finding.summary, WIDTH - _INDENT, lines and 2))
     yield from _section("where", [words.some(finding.layers, total_layers(finding), WIDTH - _INDENT)])
+    yield from _section("ignored", wrap(finding.ignored, WIDTH - _INDENT, lines and 2) if finding.ignored else ())
     yield from _section("why", _why(finding.causes, lines))
     if lines is None:
         follows = (line for one in finding.consequences for line in wrap(one, WIDTH - _INDENT))

@@ -75,9 +75,11 @@ def name_of(report: Report) -> str:
 
 def _aside(report: Report) -> list[str]:
     resolved = sum(finding.resolved for finding in report.findings)
-    quiet = sum(not finding.resolved and not finding.is_alarm for finding in report.findings)
+    silenced = sum(not finding.resolved and finding.ignored is not None for finding in report.findings)
+    quiet = sum(not finding.resolved and not finding.is_alarm for finding in report.findings) - silenced
     said = [f"{words.count(resolved, 'finding')} came and went." if resolved else ""]
     said += [f"{words.count(quiet, 'remark')} below, no alarm." if quiet else ""]
+    said += [f"{words.count(silenced, 'finding')} silenced, with the reason below." if silenced else ""]
     return [sentence for sentence in said if sentence]
 
 

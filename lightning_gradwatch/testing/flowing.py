@@ -6,7 +6,7 @@ Imports nothing heavy before it is called: pytest loads the plugin that names it
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from lightning_gradwatch.errors import WrongArgument
@@ -24,6 +24,7 @@ def assert_gradients_flow(
     max_decades: float | None = None,
     batches: int = 12,
     seed: int = 0,
+    ignore: Mapping[str, str] | None = None,
 ) -> Report:
     """Fail unless the gradient reaches every layer of this network, at the start and over a few steps on a copy.
 
@@ -34,6 +35,7 @@ def assert_gradients_flow(
         max_decades: fail also where a layer begins with less than 10 to the power of minus this of the head's gradient.
         batches: how many batches and with them steps.
         seed: of the random numbers.
+        ignore: rules and kinds of finding that do not fail it, each with the reason; ``max_decades`` holds still.
 
     Returns:
         The report, for further assertions.
@@ -54,7 +56,7 @@ def assert_gradients_flow(
 
     if max_decades is not None and not _is_bound(max_decades):
         raise WrongArgument("max_decades", "a finite number of at least 0, or None", max_decades)
-    report = checkup(model, batch, loss=loss, batches=batches, seed=seed)
+    report = checkup(model, batch, loss=loss, batches=batches, seed=seed, ignore=ignore)
     if not report.frames:
         raise AssertionError("No gradient could be judged: no batch gave a loss.")
     findings = list(report.alarms) or ([] if max_decades is None else _beyond(report, float(max_decades)))

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lightning_gradwatch.detect import Change, Judge
-from lightning_gradwatch.diagnose import explain
+from lightning_gradwatch.diagnose import Ignoring, explain
 from lightning_gradwatch.records import Anatomy, Event, Frame
 from lightning_gradwatch.records.codec import decode, encode
 from lightning_gradwatch.records.pulse import Pulse, pulse
 from lightning_gradwatch.remedies import prescribe
 from lightning_gradwatch.report.report import Report
+from lightning_gradwatch.verify import notes as sentences
 
 # Frames kept for the report, thinned evenly beyond that; and numbers that a checkpoint carries of them.
 _FRAMES = 128
@@ -38,6 +39,10 @@ class Casebook:
     events: list[Event] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     judge: Judge = field(default_factory=Judge)
+    ignoring: Ignoring = field(default_factory=Ignoring)
+
+    def __post_init__(self) -> None:
+        self.judge.excuse = self.ignoring.excused
 
     def take(self, frame: Frame) -> list[Change]:
         """One more measured step: judge it, explain and prescribe for what is new."""
@@ -53,8 +58,10 @@ class Casebook:
         if change.what != "opened":
             return change
         causes = explain(change.finding, frame, self.anatomy, self.judge.history, self.frames[0])
-        finding = replace(change.finding, causes=causes)
-        finding = replace(finding, remedies=prescribe(finding, self.anatomy))
+        finding = self.ignoring.explained(change.finding, causes)
+        for cause, reason in self.ignoring.silenced(change.finding, causes):
+            self.note(sentences.silenced(cause.code, cause.title, reason))
+        finding = replace(finding, remedies=() if finding.ignored else prescribe(finding, self.anatomy))
         self.judge.amend(finding)
         return Change(change.what, finding)
 
@@ -106,6 +113,9 @@ class Casebook:
             UnreadableRecord: the data is damaged.
         """
         self.judge.restore(state["judge"])
+        for finding in self.judge.findings:  # what has been silenced since; what no longer is rings once it is seen
+            if not finding.resolved and finding.ignored is None:
+                self.judge.amend(self.ignoring.excused(finding))
         self.events = [decode(Event, item) for item in state["events"]]
         self.notes = list(state["notes"])
         frames = [decode(Frame, item) for item in state["frames"]]

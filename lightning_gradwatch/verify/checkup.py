@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from torch import nn
 
 from lightning_gradwatch import _lightning
 from lightning_gradwatch.anatomy import inspect_model
+from lightning_gradwatch.diagnose import Ignoring
 from lightning_gradwatch.errors import WrongArgument
 from lightning_gradwatch.records import Forecast, Frame
 from lightning_gradwatch.records.flow import flow_in
@@ -36,6 +37,7 @@ def checkup(
     batches: int = 12,
     seed: int = 0,
     name: str = "",
+    ignore: Mapping[str, str] | None = None,
 ) -> Report:
     """What a fit would say of this network, before there is one: the same findings, causes and remedies.
 
@@ -52,6 +54,7 @@ def checkup(
         batches: how many batches and with them steps; where there is less data, it is gone through again.
         seed: of the random numbers, which are the checkup's own.
         name: of the report; by default the class of the network.
+        ignore: rules and kinds of finding not to hear of, each with the reason, as in ``GradWatch``.
 
     Raises:
         WrongArgument: an argument breaks its rule.
@@ -70,8 +73,10 @@ def checkup(
         raise WrongArgument("batches", "a whole number of at least 1", batches)
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise WrongArgument("seed", "a whole number of at least 0", seed)
+    ignoring = Ignoring(ignore)
     with own_ground(seed):
-        return _Checkup(model, data, loss, batches, seed).report(name)
+        config = {"ignore": dict(ignore)} if ignore else {}
+        return _Checkup(model, data, loss, batches, seed).report(name, ignoring, config)
 
 
 class _Checkup:
@@ -88,13 +93,14 @@ class _Checkup:
         self._objective = None if is_module(base) and loss is None else Objective(loss)
         self._subject.shape(lambda lazy: Rehearsal(lazy, self._objective, steps).peek(self._batches[0]))
 
-    def report(self, name: str) -> Report:
+    def report(self, name: str, ignoring: Ignoring, config: dict[str, Any]) -> Report:
         """The measured steps, judged, and the forecast."""
         base = self._subject.base
         casebook = Casebook(
             name=name or type(base).__name__,
-            config={"seed": self._seed, "batches": self._steps, "versions": _lightning.versions()},
+            config={"seed": self._seed, "batches": self._steps, **config, "versions": _lightning.versions()},
             anatomy=inspect_model(base),
+            ignoring=ignoring,
         )
         rehearsal = self._rehearsal(self._subject.another())
         frames = [rehearsal.step(self._batches[i % len(self._batches)]) for i in range(self._steps)]

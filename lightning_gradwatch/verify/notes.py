@@ -19,6 +19,11 @@ SAME = "the forecast has no spread: the function gives the same weights whatever
 """Leave ``seed_everything`` and checkpoints out of the function, or take the forecast for what it is."""
 
 
+def silenced(code: str, title: str, reason: str) -> str:
+    """Nothing: you asked for it.  Take the code out of ``ignore`` to hear of it again."""
+    return f"{code} ({title}) is silenced: {reason}"
+
+
 def on_a_copy(steps: int, optimizer: str) -> str:
     """Nothing: this is what a checkup does."""
     return f"a checkup: {steps} steps of {optimizer} on a copy; the network itself is as it was"

@@ -4,6 +4,7 @@ import pytest
 
 from lightning_gradwatch import GradWatch, LoopWatch, WrongArgument
 from lightning_gradwatch.callbacks.settings import Settings
+from lightning_gradwatch.records import Frame
 
 
 @pytest.mark.parametrize("watch", [GradWatch, LoopWatch])
@@ -33,3 +34,35 @@ def test_what_a_report_tells_of_them():
 def test_a_wrong_one():
     with pytest.raises(WrongArgument, match="`max_decays` must be a whole number of at least 1, got 0"):
         Settings(max_decays=0)
+
+
+def test_a_report_tells_what_was_silenced_and_the_profile():
+    told = Settings(ignore={"GW101": "a gate"}, profile="sagemaker").told()
+    assert (told["ignore"], told["profile"]) == ({"GW101": "a gate"}, "sagemaker")
+
+
+@pytest.mark.parametrize("profile", ["smdebug", "", None, "SageMaker"])
+def test_an_unknown_profile_raises_with_the_list(profile):
+    with pytest.raises(
+        WrongArgument, match=r"`profile` must be one of the words below, got .*'gradwatch', 'sagemaker'"
+    ):
+        Settings(profile=profile)
+
+
+@pytest.mark.parametrize("watch", [GradWatch, lambda **more: LoopWatch(None, [], **more)], ids=["Trainer", "loop"])
+def test_what_is_unknown_is_told_at_construction(watch):
+    with pytest.raises(WrongArgument, match=r"`ignore` must be codes of rules .*'GW101'.*'stalled'"):
+        watch(ignore={"GW1": "why"})
+
+
+def test_rules_of_a_profile_can_be_silenced_by_name_in_that_profile_only():
+    ignore = {"LossNotDecreasing": "the loss of a GAN"}
+    assert Settings(ignore=ignore, profile="sagemaker").ignoring.wanted
+    with pytest.raises(WrongArgument, match="`ignore` must be codes of rules"):
+        Settings(ignore=ignore)
+
+
+def test_a_judge_asks_what_the_profile_asks():
+    blank = Frame(step=0, global_step=0, epoch=0, batch=0, loss=float("inf"))
+    judges = [Settings(profile=name).judge() for name in ("gradwatch", "sagemaker")]
+    assert [[one.finding.id for one in judge.judge(blank)] for judge in judges] == [[], ["sagemaker:ExplodingTensor"]]

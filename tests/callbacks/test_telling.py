@@ -195,3 +195,14 @@ def test_without_matplotlib_one_sentence_is_said(monkeypatch, caplog):
     sentence = 'A picture of gradient flow needs matplotlib: pip install "lightning-gradwatch[plot]"'
     assert [r.message for r in caplog.records] == [f"GradWatch: {sentence}"]
     assert sink.pictures == []
+
+
+def test_nothing_is_said_of_what_is_silenced(capsys):
+    one, sink = teller(speaks=True)
+    hushed = dataclasses.replace(FINDING, severity=Severity.INFO, ignored="by design")
+    one.announce(0, [Change("opened", hushed)], [])
+    one.announce(1, [Change("resolved", dataclasses.replace(hushed, resolved=True, resolved_step=1))], [])
+    assert capsys.readouterr().out + capsys.readouterr().err == ""
+    assert [ids for _, ids, _, _ in sink.said] == [["vanishing:loss"]] * 2
+    one.announce(2, [Change("opened", FINDING)], [])
+    assert one._told == {FINDING.id: FINDING.severity}

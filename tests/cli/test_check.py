@@ -198,3 +198,40 @@ def test_wrong_usage_is_one_sentence(args, sentence, nets, capsys):
     assert len(said) == 1
     assert said[0].startswith("gradwatch: ")
     assert sentence in said[0]
+
+
+# --- silencing --------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_silenced_does_not_fail_and_the_report_repeats_the_reason(capsys):
+    assert check("nets:sick", "--data", "nets:batch", "--ignore", "vanishing=it = meant to be slow") == 0
+    out = capsys.readouterr().out
+    assert "ignored it = meant to be slow" in out
+    assert "VANISHING gradient (info)" in out
+
+
+def test_in_other_layers_it_fails_all_the_same(capsys):
+    ignore = ("--ignore", "vanishing:encoder.*=slow", "--ignore", "GW201=deep")
+    assert check("nets:sick", "--data", "nets:batch", *ignore) == 1
+    out = capsys.readouterr().out
+    assert "[GW201]" not in out
+    assert "GW201 (" in out
+
+
+def test_json_gives_the_reason(shown):
+    code, out = shown("json", "--ignore", "VANISHING=slow")
+    report = Report.from_dict(json.loads(out))
+    assert (code, report.findings[0].ignored, report.config["ignore"]) == (0, "slow", {"VANISHING": "slow"})
+
+
+WRONG = {
+    "GW101": "`--ignore` must be a code or a kind, =, and the reason: GW101='a gate is meant to saturate', got 'GW101'",
+    "GW101=": "`ignore` must be given with the reason, which the report repeats, got {'GW101': ''}",
+    "GW9=x": "`ignore` must be codes of rules or kinds of finding, each with its reason, got 'GW9'. Available: 'GW101'",
+}
+
+
+@pytest.mark.parametrize(("given", "sentence"), WRONG.items(), ids=WRONG)
+def test_a_wrong_one_is_told_before_the_network_is_made(given, sentence, capsys):
+    assert check("nets:raises", "--ignore", given) == 2
+    assert capsys.readouterr().err.startswith(f"gradwatch: {sentence}")

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from lightning_gradwatch.detect.folding import ROOTS, folded, merged
 from lightning_gradwatch.detect.symptom import Symptom
 from lightning_gradwatch.records import Kind, Severity
@@ -56,3 +58,22 @@ def test_no_two_symptoms_fold_into_each_other():
         kept, consequences = folded(every, {})
         assert [one.kind for one in kept] == [Kind.NONFINITE]
         assert sum(map(len, consequences.values())) == len(every) - 1
+
+
+def test_what_a_user_silenced_hides_only_what_shows_in_the_same_layers():
+    root, inside, beyond = (
+        replace(one, layers=layers)
+        for one, layers in (
+            (DEAD, ("experts.0", "experts.1")),
+            (VANISHING, ("experts.1",)),
+            (VANISHING, ("experts.1", "head")),
+        )
+    )
+    assert folded([inside, root], {}, {"dead_units"})[0] == [root]
+    assert folded([beyond, root], {}, {"dead_units"})[0] == [beyond, root]
+    assert folded([beyond, root], {})[0] == [root]
+
+
+def test_one_that_stands_for_itself_neither_hides_nor_is_hidden():
+    for pair in ((replace(VANISHING, alone=True), DEAD), (VANISHING, replace(DEAD, alone=True))):
+        assert folded(pair, {})[0] == [*pair]

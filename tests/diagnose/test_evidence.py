@@ -78,3 +78,16 @@ def test_growth_through_time_is_none_along_depth():
     grows = TimeProfile(ledger="loss", layer="rnn", decades=(5.0, 2.0, 0.0), steps=3)
     start = frame(0, chain(*[0.5] * 8), times=(grows,))
     assert gather(replace(found("exploding"), first_step=1), frame(1), net(), past(), start).get("gains") is None
+
+
+def test_rules_of_sagemaker_are_explained_as_our_own_detectors_of_the_same_sickness():
+    lost = frame(3, chain(*[-0.6] * 5), operations=FRAME.operations)
+    told = known("vanishing", "sagemaker:VanishingGradient", lost)
+    assert told["losses"] == known("vanishing", "vanishing:loss", lost)["losses"]
+    assert told["finding"].id == "vanishing:loss"
+    assert "gains" not in known("exploding", "sagemaker:WeightUpdateRatio.large")
+    assert "stall" in known("stalled", "sagemaker:LossNotDecreasing")
+
+
+def test_where_nothing_is_lost_on_the_way_the_way_explains_nothing():
+    assert "losses" not in known("vanishing", "sagemaker:VanishingGradient", frame(3, chain(-0.1, -0.1)))

@@ -43,6 +43,8 @@ ARGUMENTS = {
     "verbose": False,
     "strict": True,
     "name": "mine",
+    "ignore": {"GW101:encoder.*": "its gates are meant to be decided", "DeadRelu": "sparse on purpose"},
+    "profile": "sagemaker",
 }
 
 

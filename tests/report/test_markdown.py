@@ -2,6 +2,7 @@ import re
 
 import pytest
 
+from lightning_gradwatch.records import Severity
 from lightning_gradwatch.report import Report
 from lightning_gradwatch.report.markdown import escape, finding_markdown, markdown
 from lightning_gradwatch.report.verdict import NOTHING
@@ -95,3 +96,9 @@ def test_finding_alone():
     assert text.startswith("## VANISHING gradient")
     assert "learning rate 0.001" in text
     assert "decades lost: 17.1 decades" in text
+
+
+def test_the_reason_for_silencing_is_repeated():
+    report = Report(findings=(vanishing(chain(3), severity=Severity.INFO, ignored="a gate_ | <b>"),))
+    assert f"Ignored: {escape('a gate_ | <b>')}" in report.to_markdown().splitlines()
+    assert Report.from_dict(report.to_dict()).findings[0].ignored == "a gate_ | <b>"

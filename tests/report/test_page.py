@@ -1,5 +1,6 @@
 from html.parser import HTMLParser
 
+from lightning_gradwatch.records import Severity
 from lightning_gradwatch.report import Report
 from lightning_gradwatch.report.page import page
 from lightning_gradwatch.report.verdict import NOTHING
@@ -70,3 +71,8 @@ def test_named_layers_are_coloured():
     text = page(sick(4, 1))
     assert text.count('<tr class="sick">') == 1
     assert '<section class="critical">' in text
+
+
+def test_the_reason_for_silencing_is_repeated():
+    report = Report(findings=(vanishing(["net.0"], severity=Severity.INFO, ignored="a <gate>"),))
+    assert "<p>Ignored: a &lt;gate&gt;</p>" in report.to_html()

@@ -169,3 +169,10 @@ def test_console_is_narrow(finding):
     text = console(sick(name=HOSTILE * 4, findings=(finding,), events=(DECAY,), notes=(LONG, HOSTILE)))
     assert max(map(len, text.split("\n"))) <= 100
     assert text.replace("\n", "").isprintable()
+
+
+def test_the_reason_for_silencing_is_repeated():
+    hushed = vanishing(chain(3), severity=Severity.INFO, ignored="the output gate is meant to saturate")
+    for full in (True, False):
+        assert "  ignored the output gate is meant to saturate" in finding_block(hushed, full=full).splitlines()
+    assert "ignored" not in finding_block(vanishing(chain(3)), full=True)

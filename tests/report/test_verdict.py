@@ -37,6 +37,11 @@ VERDICTS = {
         Report(findings=(vanishing(["net.0"]),)),
         "VANISHING gradient (critical) since step 0.",
     ),
+    "silenced": (
+        healthy(2, 1, findings=(REMARK, dataclasses.replace(REMARK, id="b", ignored="by design"))),
+        "Healthy: nothing is wrong now. All of the head's gradient reaches net.0 (step 0). 1 remark below, no alarm. "
+        "1 finding silenced, with the reason below.",
+    ),
     "no frame since": (Report(findings=(GONE,)), "No alarm, but nothing was measured. 1 finding came and went."),
     "frames without flow": (Report(frames=(UNROLLED,)), "Healthy: nothing is wrong now."),
     "frames without any gradient": (Report(frames=(frame(0),)), NO_GRADIENT),

@@ -76,3 +76,10 @@ def test_nothing_that_could_be_judged_is_a_failure():
 def test_a_wrong_bound_is_told(bound):
     with pytest.raises(WrongArgument, match="`max_decades` must be a finite number of at least 0, or None"):
         assert_gradients_flow(chain(1), BATCH, max_decades=bound)
+
+
+def test_what_is_silenced_does_not_fail_it():
+    report = assert_gradients_flow(chain(16), BATCH, ignore={"vanishing": "a toy"})
+    assert [one.ignored for one in report.findings if one.kind == "vanishing"] == ["a toy"]
+    with pytest.raises(AssertionError, match="do not flow"):
+        assert_gradients_flow(chain(16), BATCH, ignore={"vanishing": "a toy"}, max_decades=1)

@@ -190,3 +190,14 @@ def test_what_can_neither_be_copied_nor_made_again_stays_untouched():
 def test_a_copy_of_the_users_own_is_not_needed():
     network = small()
     assert checkup(network, (X, Y)).frames == checkup(copy.deepcopy(network), (X, Y)).frames
+
+
+def test_a_rule_can_be_silenced():
+    first = checkup(deep(), BATCH).worst.causes[0].code
+    report = checkup(deep(), BATCH, ignore={first: "by design"})
+    assert [one.ignored for one in report.findings] == ["by design"]
+    assert report.worst is None
+    assert report.config["ignore"] == {first: "by design"}
+    assert "by design" in str(report)
+    with pytest.raises(WrongArgument, match="`ignore` must be codes of rules"):
+        checkup(deep(), BATCH, ignore={"GW": "why"})
