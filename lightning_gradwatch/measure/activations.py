@@ -69,6 +69,12 @@ def dead_share(name: str, node: Any) -> Tensor | None:
     return (value.amax(0) == 0).float().mean()
 
 
+def counts_same_units(name: str, node: Any) -> bool:
+    """Whether ``dead_share`` is the share of the units that ``dead_units`` marks, told by the same values."""
+    value = saved(node, "result") if name == "Relu" else None
+    return value is not None and value.dim() == 2 and value.shape[0] >= BATCH and 0 < value.numel() <= _MANY
+
+
 def dead_units(name: str, node: Any, channels: bool) -> tuple[Tensor, int] | None:
     """For each unit whether its slope was below a thousandth of the largest for every value; None where unknown.
 
