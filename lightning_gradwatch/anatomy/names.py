@@ -59,12 +59,18 @@ def _plain(model: nn.Module, names: Iterable[str]) -> dict[str, str]:
 
 def _wrapped(model: nn.Module) -> set[str]:
     """The names of what wrappers hold."""
+    if not any(_wraps(module, child) for module in model.modules() for child in module._modules.keys()):
+        return set()
     return {
         f"{name}.{child}" if name else child
         for name, module in model.named_modules(remove_duplicate=False)
         for child, _ in module.named_children()
-        if child in _WRAPPED or (child == "module" and type(module).__name__ in _HOLDERS)
+        if _wraps(module, child)
     }
+
+
+def _wraps(module: nn.Module, child: str) -> bool:
+    return child in _WRAPPED or (child == "module" and type(module).__name__ in _HOLDERS)
 
 
 def _without(name: str, wrapped: set[str]) -> str:

@@ -26,7 +26,9 @@ def is_spread(tensor: Tensor) -> bool:
 
 def local(tensor: Any) -> Tensor:
     """The part that this rank holds; a plain tensor is its own.  No communication, no copy."""
-    return tensor.detach().to_local() if is_spread(tensor) else tensor.detach()
+    if is_spread(tensor):
+        return tensor.detach().to_local()
+    return tensor.detach() if tensor.requires_grad else tensor
 
 
 def is_sliced(tensor: Any) -> bool:
@@ -92,7 +94,7 @@ def gathered_names(model: nn.Module, names: Mapping[int, str]) -> dict[int, str]
 
 
 def _fsdp_params(module: Any) -> Iterator[Any]:
-    if hasattr(module, "_get_fsdp_state"):
+    if hasattr(type(module), "_get_fsdp_state"):  # asking a module itself for what it has not is slow
         state = module._get_fsdp_state()
         groups = getattr(state, "_fsdp_param_groups", None)  # one in earlier versions of torch
         for group in [getattr(state, "_fsdp_param_group", None)] if groups is None else groups:
@@ -107,7 +109,7 @@ def flat_slices(model: nn.Module, ranks: int) -> dict[int, tuple[int, int]]:
     """
     found: dict[int, tuple[int, int]] = {}
     for module in model.modules():
-        handle: Any = getattr(module, "_handle", None)
+        handle: Any = vars(module).get("_handle")  # asking a module for what it has not is slow
         flat = getattr(handle, "flat_param", None)
         if flat is None or not getattr(handle, "uses_sharded_strategy", True):
             continue
