@@ -12,6 +12,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from lightning_gradwatch.anatomy.names import every_module
+
 
 def is_spread(tensor: Tensor) -> bool:
     """Whether this is a DTensor.
@@ -85,7 +87,7 @@ def gathered_names(model: nn.Module, names: Mapping[int, str]) -> dict[int, str]
         names: ``id(parameter)`` -> its name, of the parts that the optimizer owns.
     """
     found: dict[int, str] = {}
-    for module in model.modules():
+    for module in every_module(model):
         for each in _fsdp_params(module):
             part, whole = getattr(each, "sharded_param", None), getattr(each, "_unsharded_param", None)
             if whole is not None and id(part) in names:
@@ -108,7 +110,7 @@ def flat_slices(model: nn.Module, ranks: int) -> dict[int, tuple[int, int]]:
     as a plain tensor that does not say so.
     """
     found: dict[int, tuple[int, int]] = {}
-    for module in model.modules():
+    for module in every_module(model):
         handle: Any = vars(module).get("_handle")  # asking a module for what it has not is slow
         flat = getattr(handle, "flat_param", None)
         if flat is None or not getattr(handle, "uses_sharded_strategy", True):
