@@ -199,7 +199,9 @@ def open_ledger(
             piece.formats = formats_in(piece.nodes)
     copies = dict(zip(route.nodes, plain_copies(route.nodes, group), strict=True))
     held = [copies[piece.first] for piece in cuts] + [copies[found.node]]
-    return OpenLedger(name, found.parameter, cuts, found.node, held, hidden=hidden, ranks=ranks, scale=scale, graph=graph)
+    return OpenLedger(
+        name, found.parameter, cuts, found.node, held, hidden=hidden, ranks=ranks, scale=scale, graph=graph
+    )
 
 
 def _uses(graph: Graph, names: Mapping[int, str], hidden: Hidden) -> list[Use]:

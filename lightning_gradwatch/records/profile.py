@@ -97,8 +97,12 @@ def _by_module(readings: tuple[ParameterReading, ...]) -> dict[str, list[Paramet
 @functools.lru_cache(maxsize=1 << 14)
 def _holders(parameter: str) -> tuple[str, ...]:
     """The modules that hold a parameter, innermost first, without the model itself."""
-    parts = parameter.split(".")[:-1]
-    return tuple(".".join(parts[:end]) for end in range(len(parts), 0, -1))
+    found: list[str] = []
+    module = parameter.rpartition(".")[0]
+    while module:
+        found.append(module)
+        module = module.rpartition(".")[0]
+    return tuple(found)
 
 
 def _weights(readings: list[ParameterReading]) -> list[ParameterReading]:
