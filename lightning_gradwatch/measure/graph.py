@@ -70,8 +70,7 @@ class Graph:
         for node in self.order:
             further = distance[node] + 1
             for child in self.edges[node]:
-                if distance[child] < further:
-                    distance[child] = further
+                distance[child] = max(distance[child], further)
         return distance
 
 
