@@ -34,7 +34,15 @@ def saved(node: Any, attribute: str) -> Tensor | None:
         value = getattr(node, "_saved_" + attribute)
     except RuntimeError:  # freed, or changed in place since
         return None
-    return local(value) if isinstance(value, Tensor) and not value.is_nested else None
+    if not isinstance(value, Tensor) or value.is_nested:
+        return None
+    here = local(value)
+    return here if is_there(here) else None
+
+
+def is_there(tensor: Tensor) -> bool:
+    """Whether a tensor's memory is there to be read: FSDP takes that of whole parameters away between uses."""
+    return tensor.layout != torch.strided or tensor.numel() == 0 or tensor.untyped_storage().nbytes() > 0
 
 
 def slope_ratio(name: str, node: Any) -> Tensor | None:

@@ -14,7 +14,8 @@ from typing import Any
 
 from torch import Tensor
 
-from lightning_gradwatch.measure.activations import saved
+from lightning_gradwatch.anatomy.sharding import local
+from lightning_gradwatch.measure.activations import is_there, saved
 from lightning_gradwatch.measure.graph import Graph, Node
 from lightning_gradwatch.measure.places import Places
 from lightning_gradwatch.measure.ranks import Share
@@ -86,7 +87,7 @@ def _origin(graph: Graph, names: Mapping[int, str], where: Places) -> Fault | No
         name = graph.operations[node]
         if node in graph.leaves:
             weight = graph.leaves[node]
-            if id(weight) in names and _is_bad(weight.detach()):
+            if id(weight) in names and _is_bad(local(weight)):
                 layer = module_of(names[id(weight)])
                 return Fault(layer=layer, operation=name, forward=True, operand=math.nan)
             continue
@@ -133,4 +134,4 @@ def _attributes(kind: type) -> tuple[str, ...]:
 
 def _is_bad(value: Tensor) -> bool:
     """Whether there is a NaN or an infinity; a negative one may hide what attention is not to see."""
-    return value.is_floating_point() and bool((value.isnan() | (value == math.inf)).any())
+    return value.is_floating_point() and is_there(value) and bool((value.isnan() | (value == math.inf)).any())
