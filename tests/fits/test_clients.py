@@ -100,7 +100,7 @@ def both():
             yield pytest.param(build, found, namespace, id=f"{name}-{namespace}", marks=marks)
 
 
-@pytest.mark.parametrize(("build", "found", "namespace"), both())
+@pytest.mark.parametrize(("build", "found", "namespace"), list(both()))
 def test_the_same_fit_and_no_word_that_we_would_not_sign(build, found, namespace):
     def fit(callbacks):
         torch.manual_seed(0)
