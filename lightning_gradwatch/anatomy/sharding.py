@@ -12,6 +12,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from lightning_gradwatch.anatomy.names import every_module
+
 
 def is_spread(tensor: Tensor) -> bool:
     """Whether this is a DTensor.
@@ -26,7 +28,9 @@ def is_spread(tensor: Tensor) -> bool:
 
 def local(tensor: Any) -> Tensor:
     """The part that this rank holds; a plain tensor is its own.  No communication, no copy."""
-    return tensor.detach().to_local() if is_spread(tensor) else tensor.detach()
+    if is_spread(tensor):
+        return tensor.detach().to_local()
+    return tensor.detach() if tensor.requires_grad else tensor
 
 
 def is_sliced(tensor: Any) -> bool:
@@ -83,7 +87,7 @@ def gathered_names(model: nn.Module, names: Mapping[int, str]) -> dict[int, str]
         names: ``id(parameter)`` -> its name, of the parts that the optimizer owns.
     """
     found: dict[int, str] = {}
-    for module in model.modules():
+    for module in every_module(model):
         for each in _fsdp_params(module):
             part, whole = getattr(each, "sharded_param", None), getattr(each, "_unsharded_param", None)
             if whole is not None and id(part) in names:
@@ -92,7 +96,7 @@ def gathered_names(model: nn.Module, names: Mapping[int, str]) -> dict[int, str]
 
 
 def _fsdp_params(module: Any) -> Iterator[Any]:
-    if hasattr(module, "_get_fsdp_state"):
+    if hasattr(type(module), "_get_fsdp_state"):  # asking a module itself for what it has not is slow
         state = module._get_fsdp_state()
         groups = getattr(state, "_fsdp_param_groups", None)  # one in earlier versions of torch
         for group in [getattr(state, "_fsdp_param_group", None)] if groups is None else groups:
@@ -106,8 +110,8 @@ def flat_slices(model: nn.Module, ranks: int) -> dict[int, tuple[int, int]]:
     as a plain tensor that does not say so.
     """
     found: dict[int, tuple[int, int]] = {}
-    for module in model.modules():
-        handle: Any = getattr(module, "_handle", None)
+    for module in every_module(model):
+        handle: Any = vars(module).get("_handle")  # asking a module for what it has not is slow
         flat = getattr(handle, "flat_param", None)
         if flat is None or not getattr(handle, "uses_sharded_strategy", True):
             continue

@@ -34,7 +34,15 @@ def saved(node: Any, attribute: str) -> Tensor | None:
         value = getattr(node, "_saved_" + attribute)
     except RuntimeError:  # freed, or changed in place since
         return None
-    return local(value) if isinstance(value, Tensor) and not value.is_nested else None
+    if not isinstance(value, Tensor) or value.is_nested:
+        return None
+    here = local(value)
+    return here if is_there(here) else None
+
+
+def is_there(tensor: Tensor) -> bool:
+    """Whether a tensor's memory is there to be read: FSDP takes that of whole parameters away between uses."""
+    return tensor.layout != torch.strided or tensor.numel() == 0 or tensor.untyped_storage().nbytes() > 0
 
 
 def slope_ratio(name: str, node: Any) -> Tensor | None:
@@ -67,6 +75,12 @@ def dead_share(name: str, node: Any) -> Tensor | None:
     if value is None or value.dim() < 2 or value.shape[0] < BATCH or value.numel() == 0:
         return None
     return (value.amax(0) == 0).float().mean()
+
+
+def counts_same_units(name: str, node: Any) -> bool:
+    """Whether ``dead_share`` is the share of the units that ``dead_units`` marks, told by the same values."""
+    value = saved(node, "result") if name == "Relu" else None
+    return value is not None and value.dim() == 2 and value.shape[0] >= BATCH and 0 < value.numel() <= _MANY
 
 
 def dead_units(name: str, node: Any, channels: bool) -> tuple[Tensor, int] | None:

@@ -14,9 +14,9 @@ from typing import Any
 
 from torch import Tensor
 
-from lightning_gradwatch.measure.activations import saved
+from lightning_gradwatch.anatomy.sharding import local
+from lightning_gradwatch.measure.activations import is_there, saved
 from lightning_gradwatch.measure.graph import Graph, Node
-from lightning_gradwatch.measure.operations import family
 from lightning_gradwatch.measure.places import Places
 from lightning_gradwatch.measure.ranks import Share
 from lightning_gradwatch.measure.singular import SINGULAR, look
@@ -44,7 +44,7 @@ class Faults:
             where: its places.
             broken: whether the loss is known not to be finite.
         """
-        able = [node for node in graph.order if graph.operations[node] in SINGULAR]
+        able = [node for node, name in graph.operations.items() if name in SINGULAR]
         for node in able[: _MOST - len(self._hazards)]:
             seen = look(graph.operations[node], node)
             if seen is not None:
@@ -85,9 +85,10 @@ def _origin(graph: Graph, names: Mapping[int, str], where: Places) -> Fault | No
     """The deepest operation that is given finite numbers and gives others."""
     for node in reversed(graph.order):
         name = graph.operations[node]
-        if hasattr(node, "variable"):
-            if id(node.variable) in names and _is_bad(node.variable.detach()):
-                layer = module_of(names[id(node.variable)])
+        if node in graph.leaves:
+            weight = graph.leaves[node]
+            if id(weight) in names and _is_bad(local(weight)):
+                layer = module_of(names[id(weight)])
                 return Fault(layer=layer, operation=name, forward=True, operand=math.nan)
             continue
         inputs, results = _kept(node)
@@ -106,7 +107,7 @@ def _origin(graph: Graph, names: Mapping[int, str], where: Places) -> Fault | No
 def _before(graph: Graph, node: Node, where: Places) -> Fault:
     """An operation is given broken numbers, and nothing below it kept how: what lies below, or else the data."""
     below = [child for child in graph.edges[node] if child in where.layers]
-    while below and family(graph.operations[below[0]]) == "view":
+    while below and graph.families[below[0]] == "view":
         below = [child for child in graph.edges[below[0]] if child in where.layers]
     if below:
         return Fault(layer=where.layer(below[0]), operation=graph.operations[below[0]], forward=True)
@@ -133,4 +134,4 @@ def _attributes(kind: type) -> tuple[str, ...]:
 
 def _is_bad(value: Tensor) -> bool:
     """Whether there is a NaN or an infinity; a negative one may hide what attention is not to see."""
-    return value.is_floating_point() and bool((value.isnan() | (value == math.inf)).any())
+    return value.is_floating_point() and is_there(value) and bool((value.isnan() | (value == math.inf)).any())

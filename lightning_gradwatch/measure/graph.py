@@ -34,8 +34,24 @@ class Graph:
         return {node: operation(node.name()) for node in self.order}
 
     @cached_property
+    def families(self) -> dict[Node, str]:
+        """The family of each node's operation."""
+        return {node: family(name) for node, name in self.operations.items()}
+
+    @cached_property
+    def leaves(self) -> dict[Node, Any]:
+        """The nodes that hold a tensor to be given its gradient, and that tensor."""
+        edges = self.edges
+        return {node: node.variable for node in self.order if not edges[node] and hasattr(node, "variable")}
+
+    @cached_property
     def slopes(self) -> dict[Node, Any]:
-        """What was read of activations so far, so that nobody reads one twice."""
+        """What was read of activations' slopes so far, so that nobody reads one twice."""
+        return {}
+
+    @cached_property
+    def dead(self) -> dict[Node, Any]:
+        """What was read so far of the shares of their units that are dead."""
         return {}
 
     @cached_property
@@ -52,8 +68,9 @@ class Graph:
         """Longest number of edges from the loss to each node: depth as the backward pass meets it."""
         distance = dict.fromkeys(self.order, 0)
         for node in self.order:
+            further = distance[node] + 1
             for child in self.edges[node]:
-                distance[child] = max(distance[child], distance[node] + 1)
+                distance[child] = max(distance[child], further)
         return distance
 
 
@@ -61,15 +78,15 @@ def walk(root: Node) -> Graph:
     """The graph below one node."""
     edges: dict[Node, tuple[Node, ...]] = {}
     finished: list[Node] = []
-    stack: list[tuple[Node, bool]] = [(root, False)]
+    stack: list[Node | None] = [root]
     while stack:
-        node, children_done = stack.pop()
-        if children_done:
-            finished.append(node)
+        node = stack.pop()
+        if node is None:  # all that is below the node under it is done
+            finished.append(stack.pop())
         elif node not in edges:
-            edges[node] = tuple(child for child, _ in node.next_functions if child is not None)
-            stack.append((node, True))
-            stack.extend((child, False) for child in edges[node] if child not in edges)
+            below = edges[node] = tuple([child for child, _ in node.next_functions if child is not None])
+            stack += (node, None)
+            stack += [child for child in below if child not in edges]
     return Graph(tuple(reversed(finished)), edges)
 
 
@@ -86,16 +103,21 @@ def trunk(graph: Graph, target: Node) -> Trunk:
 
     A node is on all paths when (paths loss -> node) x (paths node -> target) = (paths loss -> target).
     """
+    edges = graph.edges
     down = dict.fromkeys(graph.order, 0)
     down[graph.order[0]] = 1
     for node in graph.order:
-        for child in graph.edges[node]:
-            down[child] = (down[child] + down[node]) % _PRIME
-    up = dict.fromkeys(graph.order, 0)
+        here = down[node]
+        for child in edges[node]:
+            down[child] = (down[child] + here) % _PRIME
+    up = {target: 1}  # of those alone that lead there
     for node in reversed(graph.order):
-        up[node] = 1 if node is target else sum(up[child] for child in graph.edges[node]) % _PRIME
-    total = up[graph.order[0]]
-    nodes = tuple(node for node in graph.order if up[node] and down[node] * up[node] % _PRIME == total)
+        if node is not target:
+            ways = sum([up[child] for child in edges[node] if child in up]) % _PRIME
+            if ways:
+                up[node] = ways
+    total = up.get(graph.order[0], 0)
+    nodes = tuple([node for node in graph.order if node in up and down[node] * up[node] % _PRIME == total])
     splits = tuple(down[here] != down[there] for here, there in pairwise(nodes))
     return Trunk(nodes, (*splits, False))
 
@@ -118,11 +140,12 @@ def consumers(graph: Graph, leaf: Node, parametrized: bool = False) -> dict[Node
     """
     found: dict[Node, bool] = {}
     stack = [(leaf, node) for node in graph.parents[leaf]]
+    families = graph.families
     seen: set[Node] = set()
     while stack:
         below, node = stack.pop()
-        kind = family(operation(node.name()))
-        is_layer = kind in _LAYERS and (not parametrized or _takes_as_weight(node, below))
+        kind = families[node]
+        is_layer = kind in _LAYERS and (not parametrized or _takes_as_weight(graph, node, below))
         between = kind in ("view", "parameter") or (parametrized and not is_layer)
         if between and graph.parents[node]:
             if node not in seen:
@@ -133,16 +156,16 @@ def consumers(graph: Graph, leaf: Node, parametrized: bool = False) -> dict[Node
     return found
 
 
-def _takes_as_weight(node: Node, below: Node) -> bool:
+def _takes_as_weight(graph: Graph, node: Node, below: Node) -> bool:
     """Whether an operation of a layer uses what comes from below as its weight; else it still computes that weight.
 
     Matrices are multiplied in parametrizations too (low rank, orthogonal, power iteration), but a layer transposes its
     weight first, and a convolution takes it in the second place.
     """
-    name = operation(node.name())
+    name = graph.operations[node]
     if name == "Convolution":
         return node.next_functions[1][0] is below
-    return operation(below.name()) == "T" if name in ("Addmm", "Mm") else name != "Mv"
+    return graph.operations[below] == "T" if name in ("Addmm", "Mm") else name != "Mv"
 
 
 @dataclass(frozen=True)

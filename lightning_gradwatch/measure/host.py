@@ -17,11 +17,21 @@ def to_host(tensors: Sequence[Tensor]) -> list[list[float]]:
     """
     values: list[list[float]] = [[] for _ in tensors]
     for device in dict.fromkeys(tensor.device for tensor in tensors):
-        here = [i for i, tensor in enumerate(tensors) if tensor.device == device]
         wide = torch.float32 if device.type == "mps" else torch.float64  # mps has no float64
-        packed = torch.cat([tensors[i].detach().reshape(-1).to(wide) for i in here]).tolist()
+        alike: dict[tuple[torch.dtype, bool], list[int]] = {}  # of one format, single numbers apart: one launch each
+        for i, tensor in enumerate(tensors):
+            if tensor.device == device:
+                alike.setdefault((tensor.dtype, tensor.dim() == 0), []).append(i)
+        with torch.no_grad():
+            parts = [_joined([tensors[i] for i in group], single) for (_, single), group in alike.items()]
+            packed = torch.cat([part.to(wide) for part in parts]).tolist()
         start = 0
-        for i in here:
-            values[i] = packed[start : start + tensors[i].numel()]
-            start += tensors[i].numel()
+        for i in [i for group in alike.values() for i in group]:
+            count = tensors[i].numel()
+            values[i] = packed[start : start + count]
+            start += count
     return values
+
+
+def _joined(tensors: list[Tensor], single: bool) -> Tensor:
+    return torch.stack(tensors) if single else torch.cat([tensor.reshape(-1) for tensor in tensors])

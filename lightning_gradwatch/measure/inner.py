@@ -12,7 +12,6 @@ from torch import Tensor
 from lightning_gradwatch.measure import activations
 from lightning_gradwatch.measure.attention import openness
 from lightning_gradwatch.measure.graph import Graph, Node
-from lightning_gradwatch.measure.operations import family
 from lightning_gradwatch.measure.places import Places
 from lightning_gradwatch.measure.ranks import Share
 from lightning_gradwatch.measure.silence import Silence
@@ -122,11 +121,10 @@ def _reading(group: _Group, counts: Iterator[float], values: Iterator[list[float
 def _find(graph: Graph, where: Places) -> dict[str, _Group]:
     """The operations by layer and kind, loss first."""
     found: dict[str, _Group] = {}
-    for node in graph.order:
-        name = graph.operations[node]
-        kind = family(name)
+    for node, kind in graph.families.items():
         if kind not in _READ:
             continue
+        name = graph.operations[node]
         layer = where.own.get(node, where.layer(node)) if kind == "norm" else where.layer(node)
         group = _Group(layer, name, "output", channels=where.made_by(node).startswith("Conv"))
         group = found.setdefault(group.key, group)
@@ -147,7 +145,7 @@ def _gates(graph: Graph, node: Node) -> bool:
         name = graph.operations[parent]
         if name == "Mul" and len(set(graph.edges[parent])) == 2:
             found = True
-        elif (family(name) in _SAME or name in _COMPLEMENT) and graph.parents[parent]:
+        elif (graph.families[parent] in _SAME or name in _COMPLEMENT) and graph.parents[parent]:
             stack.extend(graph.parents[parent])
         else:
             return False
@@ -161,7 +159,7 @@ def _fill(group: _Group, graph: Graph, silence: Silence) -> None:
         return
     slopes = [_slope(graph, node) for node in nodes]
     known = [slope for slope in slopes if slope is not None]
-    group.slope = torch.stack(known).mean() if known else None
+    group.slope = torch.stack(known).mean() if len(known) > 1 else known[0] if known else None
     masks = [activations.dead_units(group.operation, node, group.channels) for node in nodes]
     first = next((mask for mask in masks if mask is not None), None)
     if first is None:
@@ -172,6 +170,8 @@ def _fill(group: _Group, graph: Graph, silence: Silence) -> None:
         dead = first[0] if len(alike) == 1 else torch.stack([mask for mask, _ in alike]).all(0)
         group.dead = dead.float().mean()
         group.silent, group.window = silence.take(group.key, dead) or (None, 0)
+        if len(nodes) == 1 and activations.counts_same_units(group.operation, nodes[0]):
+            graph.dead[nodes[0]] = group.dead
 
 
 def _slope(graph: Graph, node: Node) -> Tensor | None:

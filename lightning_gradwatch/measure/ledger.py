@@ -22,7 +22,6 @@ from lightning_gradwatch.measure.graph import Graph, Node, Use, deepest, trunk, 
 from lightning_gradwatch.measure.inputs import given
 from lightning_gradwatch.measure.norms import joint_l2
 from lightning_gradwatch.measure.opaque import Hidden, look_inside
-from lightning_gradwatch.measure.operations import operation
 from lightning_gradwatch.measure.ranks import Share
 from lightning_gradwatch.measure.segments import Cut, adopt, cut
 from lightning_gradwatch.records import Ledger, Segment
@@ -44,13 +43,13 @@ class OpenLedger:
         hidden: Hidden,
         ranks: int,
         scale: float,
-        slopes: Mapping[Node, Tensor | None],
+        graph: Graph,
     ) -> None:
         self.name, self.target, self._scale = name, target, scale
         self._kinds, self._below, self._unplaced = hidden.kinds, hidden.layers_in(end), hidden.unplaced_before(target)
         self._cuts, self._ranks = cuts, ranks
-        self._slopes = [_mean(lambda name, node: _slope(name, node, slopes), piece) for piece in cuts]
-        self._dead = [_mean(activations.dead_share, piece) for piece in cuts]
+        self._slopes = [_mean([_slope(graph, node) for node in _activations(graph, piece)]) for piece in cuts]
+        self._dead = [_mean([_dead(graph, node) for node in _activations(graph, piece)]) for piece in cuts]
         self._given = [given(end)]
         nodes = [piece.first for piece in cuts] + [end]
         self._entries: list[tuple[str, int]] = [("", 0)] * len(nodes)  # number format and elements of what enters
@@ -195,34 +194,45 @@ def open_ledger(
     route = trunk(graph, found.node)
     cuts = cut(graph, route, names, hidden.insides)
     adopt(cuts, module_of(found.parameter))
-    if any(operation(node.name()) == "ToCopy" for node in graph.order):  # autocast, or casts of the user's own
+    if "ToCopy" in graph.operations.values():  # autocast, or casts of the user's own
         for piece in cuts:
             piece.formats = formats_in(piece.nodes)
     copies = dict(zip(route.nodes, plain_copies(route.nodes, group), strict=True))
     held = [copies[piece.first] for piece in cuts] + [copies[found.node]]
     return OpenLedger(
-        name, found.parameter, cuts, found.node, held, hidden=hidden, ranks=ranks, scale=scale, slopes=graph.slopes
+        name, found.parameter, cuts, found.node, held, hidden=hidden, ranks=ranks, scale=scale, graph=graph
     )
 
 
 def _uses(graph: Graph, names: Mapping[int, str], hidden: Hidden) -> list[Use]:
-    leaves = [node for node in graph.order if hasattr(node, "variable") and id(node.variable) in names]
+    leaves = [(leaf, tensor) for leaf, tensor in graph.leaves.items() if id(tensor) in names]
     # Of equally deep ones the weight, not its bias.
-    leaves.sort(key=lambda leaf: leaf.variable.dim() < 2)
-    found = [use for leaf in leaves for use in uses(graph, leaf, names[id(leaf.variable)])]
+    leaves.sort(key=lambda pair: pair[1].dim() < 2)
+    found = [use for leaf, tensor in leaves for use in uses(graph, leaf, names[id(tensor)])]
     # What an opaque operation holds is used by it; the layer whose output it gives is the one that the gradient meets
     # first in there.
     return [use for use in found if use.node not in hidden.insides] + hidden.uses()
 
 
-def _slope(name: str, node: Node, known: Mapping[Node, Tensor | None]) -> Tensor | None:
-    return known[node] if node in known else activations.slope_ratio(name, node)
+def _activations(graph: Graph, piece: Cut) -> list[Node]:
+    return [node for node in piece.nodes if graph.operations[node] in activations.KNOWN]
 
 
-def _mean(statistic: Any, piece: Cut) -> Tensor | None:
-    found = [statistic(operation(node.name()), node) for node in piece.nodes]
-    present = [value for value in found if value is not None]
-    return torch.stack(present).mean() if present else None
+def _slope(graph: Graph, node: Node) -> Tensor | None:
+    known = graph.slopes
+    return known[node] if node in known else activations.slope_ratio(graph.operations[node], node)
+
+
+def _dead(graph: Graph, node: Node) -> Tensor | None:
+    known = graph.dead
+    return known[node] if node in known else activations.dead_share(graph.operations[node], node)
+
+
+def _mean(values: Sequence[Tensor | None]) -> Tensor | None:
+    present = [value for value in values if value is not None]
+    if len(present) < 2:
+        return present[0] if present else None
+    return torch.stack(present).mean()
 
 
 def _log10(norm: float) -> float:

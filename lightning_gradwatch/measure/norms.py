@@ -6,6 +6,8 @@ vanished gradient is not mistaken for none, nor a large one for an overflow.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -40,6 +42,35 @@ def l2(tensor: Tensor) -> Tensor:
     if values.device.type == "mps":  # has no float64
         return _scaled(values.float())
     return torch.linalg.vector_norm(values, dtype=torch.float64)
+
+
+def l2_each(tensors: Sequence[Tensor]) -> Tensor:
+    """``l2`` of each of several tensors on one device, in few launches: a float64 vector.
+
+    Example:
+        >>> l2_each([torch.tensor([3.0, 4.0]), torch.full((4,), 1e-30)]).tolist()
+        [5.0, 2e-30]
+    """
+    values = [dense(tensor) for tensor in tensors]
+    if not all(one.device.type == "cpu" and one.dtype != torch.float64 and one.numel() for one in values):
+        return torch.stack([l2(one) for one in values])
+    quick = plain_l2_each(values).double()
+    for i, norm in enumerate(quick.tolist()):
+        if not is_safe(norm):
+            quick[i] = l2(values[i])
+    return quick
+
+
+def plain_l2_each(values: Sequence[Tensor]) -> Tensor:
+    """``plain_l2`` of each: small ones together, large ones on a CPU one by one, where float32 would drift."""
+    apart = [values[0].device.type == "cpu" and one.numel() > ROW for one in values]
+    large = [plain_l2(one) for one, alone in zip(values, apart, strict=True) if alone]
+    small = [one for one, alone in zip(values, apart, strict=True) if not alone]
+    wide = torch.float64 if values[0].dtype == torch.float64 else torch.float32
+    foreach_norm = torch._foreach_norm  # pyright: ignore[reportPrivateImportUsage]
+    norms = (iter(foreach_norm(small, 2, dtype=wide) if small else ()), iter(large))
+    found = [next(norms[alone]) for alone in apart]
+    return torch.stack([norm.double() for norm in found] if large else found)
 
 
 def plain_l2(values: Tensor) -> Tensor:

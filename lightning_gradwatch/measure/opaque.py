@@ -15,7 +15,6 @@ from typing import Any
 from torch import nn
 
 from lightning_gradwatch.measure.graph import Graph, Node, Use
-from lightning_gradwatch.measure.operations import family, operation
 from lightning_gradwatch.records.names import module_of
 
 KINDS = {
@@ -57,11 +56,11 @@ def look_inside(graph: Graph, names: Mapping[int, str]) -> Hidden:
         graph: the graph.
         names: ``id(parameter)`` -> its name, in order of registration.
     """
-    nodes = [node for node in graph.order if family(operation(node.name())) == "opaque"]
+    nodes = [node for node, kind in graph.families.items() if kind == "opaque"]
     if not nodes:
         return Hidden((), {}, (), ())
-    kinds = tuple(dict.fromkeys(KINDS.get(operation(node.name()), "opaque operations") for node in nodes))
-    visible = {id(node.variable) for node in graph.order if hasattr(node, "variable")}
+    kinds = tuple(dict.fromkeys(KINDS.get(graph.operations[node], "opaque operations") for node in nodes))
+    visible = set(map(id, graph.leaves.values()))
     insides = {node: _visible_inside(graph, node, names) for node in nodes}
     asked = [node for node in nodes if not insides[node]]
     claims = {node: [i for i in _claims(node) if i in names and i not in visible] for node in asked}
@@ -86,16 +85,16 @@ def _layers(parameters: tuple[str, ...]) -> tuple[str, ...]:
 def _visible_inside(graph: Graph, node: Node, names: Mapping[int, str]) -> tuple[str, ...]:
     """The parameters that stand at an operation's inputs, last used first; casts and views may stand between."""
     leaves = [leaf for child in graph.edges[node] if (leaf := _leaf(graph, child)) is not None]
-    found = [id(leaf.variable) for leaf in leaves if id(leaf.variable) in names]
-    if operation(node.name()) != "CompiledFunction":
+    found = [id(graph.leaves[leaf]) for leaf in leaves if id(graph.leaves[leaf]) in names]
+    if graph.operations[node] != "CompiledFunction":
         found.sort(key=list(names).index)
     return tuple(names[i] for i in reversed(found))
 
 
 def _leaf(graph: Graph, node: Node) -> Node | None:
-    while not hasattr(node, "variable"):
+    while node not in graph.leaves:
         below = graph.edges[node]
-        if len(below) != 1 or family(operation(node.name())) != "view":
+        if len(below) != 1 or graph.families[node] != "view":
             return None
         node = below[0]
     return node

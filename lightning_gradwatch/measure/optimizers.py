@@ -18,7 +18,7 @@ from torch import Tensor
 
 from lightning_gradwatch.anatomy.sharding import is_partial
 from lightning_gradwatch.measure.formats import dtype_name
-from lightning_gradwatch.measure.norms import l2
+from lightning_gradwatch.measure.norms import l2_each
 from lightning_gradwatch.measure.parameters import STATISTICS, Owned, gradient_statistics
 from lightning_gradwatch.measure.ranks import Share
 from lightning_gradwatch.measure.traits import Traits
@@ -94,7 +94,7 @@ class OptimizerMeter:
         self._arrived: Table | None = None
         self._seen: list[Callable[[], Tensor | None]] = []  # the gradients that arrived: weakly, they are the user's
         self._given: Table | None = None
-        self._used: dict[int, Tensor] = {}  # place -> norm of what it stepped with
+        self._used: list[tuple[list[int], Tensor]] = []  # places on one device, and the norms of what they stepped with
         self._hidden: set[int] = set()  # places whose gradient no rank holds yet: each has a summand of it
         self._before: dict[int, Tensor] = {}  # place -> weights before the step, of the parameters with a gradient
 
@@ -137,31 +137,34 @@ class OptimizerMeter:
         # A closure that ran several times (L-BFGS) leaves the gradient of its last run.
         if self.begun == self.made == 1 and not self._hidden:
             now = {place: _slice(own) for place, own in enumerate(self.owned)}
-            self._used = {place: l2(gradient) for place, gradient in now.items() if gradient is not None}
+            there = {place: gradient for place, gradient in now.items() if gradient is not None}
+            self._used = [(places, l2_each([there[place] for place in places])) for places in _by_device(there)]
 
     def shares(self) -> list[Share]:
         """The numbers still on their devices; ``finish`` wants their values in this order."""
         tables = [table for table in (self._arrived, self._given) if table is not None]
         self._before = {i: old for i, old in self._before.items() if is_comparable(self.owned[i].parameter, old)}
-        moves = {place: movement(self.owned[place].parameter, before) for place, before in self._before.items()}
         return [
             *(share for table in tables for share in table.shares()),
-            *(self._moved(place, move) for place, move in moves.items()),
-            *(Share(norm, 1, (self.owned[place].copies,)) for place, norm in self._used.items()),
+            *map(self._moved, _by_device(self._before)),
+            *(Share(norms, len(places), self._copies(places)) for places, norms in self._used),
         ]
 
-    def _moved(self, place: int, move: Tensor) -> Share:
-        """With how many elements were followed, which is known here of a parameter that is here as a whole."""
-        copies = self.owned[place].copies
-        if not copies:
-            return Share(move, 2)
-        count = torch.full_like(move[:1], self._before[place].numel())
-        return Share(torch.cat([move, count]), 2, (copies,) * 3)
+    def _moved(self, places: list[int]) -> Share:
+        """How far they moved, how large they were, and how many elements were followed."""
+        before, copies = [self._before[place] for place in places], self._copies(places)
+        moves = movement([self.owned[place].parameter for place in places], before)
+        counts = torch.tensor([[float(values.numel()) for values in before]], dtype=moves.dtype, device=moves.device)
+        return Share(torch.cat([moves, counts]), 2 * len(places), copies * 3)
+
+    def _copies(self, places: list[int]) -> tuple[int, ...]:
+        return tuple(self.owned[place].copies for place in places)
 
     def structure(self) -> object:
         """What ranks must have in common for their numbers to be of the same parameters."""
         tables = [None if table is None else table.places for table in (self._arrived, self._given)]
-        return self.index, [own.name for own in self.owned], tables, list(self._before), list(self._used)
+        used = [places for places, _ in self._used]
+        return self.index, [own.name for own in self.owned], tables, list(self._before), used
 
     @property
     def hidden(self) -> list[str]:
@@ -172,8 +175,10 @@ class OptimizerMeter:
         """The records."""
         arrived = {} if self._arrived is None else self._arrived.rows(values)
         given = {} if self._given is None else self._given.rows(values)
-        moves = {place: next(values) for place in self._before}
-        used = math.hypot(*(next(values)[0] for _ in self._used)) if self._used else None
+        changes: dict[int, tuple[float | None, float | None]] = {}
+        for places in _by_device(self._before):
+            changes.update(zip(places, _changes(next(values)), strict=True))
+        used = math.hypot(*(norm for _ in self._used for norm in next(values))) if self._used else None
         rows = _true(arrived, given)
         reading = OptimizerReading(
             index=self.index,
@@ -187,15 +192,22 @@ class OptimizerMeter:
             strangers=self.traits.strangers,
         )
         told = [(i, own) for i, own in enumerate(self.owned) if i not in self._hidden]
-        return reading, [_reading(own, rows.get(i), *self._change(i, moves)) for i, own in told]
+        return reading, [_reading(own, rows.get(i), *changes.get(i, (None, None))) for i, own in told]
 
-    def _change(self, place: int, moves: Mapping[int, list[float]]) -> tuple[float | None, float | None]:
-        """The update of one parameter, and the root mean square of its weights before."""
-        if place not in moves:
-            return None, None
-        moved, old, *count = moves[place]
-        count = count[0] if count else self._before[place].numel()
-        return ratio(moved, old), old / math.sqrt(count) if count else 0.0
+
+def _by_device(tensors: Mapping[int, Tensor]) -> list[list[int]]:
+    """The places of the tensors that lie on one device."""
+    devices: dict[torch.device, list[int]] = {}
+    for place, tensor in tensors.items():
+        devices.setdefault(tensor.device, []).append(place)
+    return list(devices.values())
+
+
+def _changes(flat: list[float]) -> Iterator[tuple[float, float]]:
+    """The update of each parameter, and the root mean square of its weights before."""
+    n = len(flat) // 3
+    for moved, old, count in zip(flat[:n], flat[n : 2 * n], flat[2 * n :], strict=True):
+        yield ratio(moved, old), old / math.sqrt(count) if count else 0.0
 
 
 def _gradients(owned: Sequence[Owned]) -> list[Tensor | None]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 
 from lightning_gradwatch.measure.graph import Graph, Node
-from lightning_gradwatch.measure.operations import family
 from lightning_gradwatch.records.names import module_of
 
 # What makes features of its own.  A norm, a bias or a scale changes those of the layer below it.
@@ -40,29 +40,31 @@ def places(graph: Graph, names: Mapping[int, str]) -> Places:
     carried: dict[Node, str] = {}  # a parameter, or a view of one
     layers: dict[Node, tuple[int, str, str]] = {}
     own: dict[Node, str] = {}
+    carried.update((node, names[id(tensor)]) for node, tensor in graph.leaves.items() if id(tensor) in names)
+    families, edges, leaves = graph.families, graph.edges, graph.leaves
     for node in reversed(graph.order):
-        kind = graph.operations[node]
-        below = graph.edges[node]
-        parameters = [carried[child] for child in below if child in carried]
-        nearest = min((layers[child] for child in below if child in layers), default=None, key=_distance)
-        if hasattr(node, "variable"):
-            if id(node.variable) in names:
-                carried[node] = names[id(node.variable)]
+        if node in leaves:
             continue
-        if parameters and nearest is None and family(kind) in ("view", "parameter"):
+        below = edges[node]
+        parameters = [carried[child] for child in below if child in carried]
+        nearest = _nearest([layers[child] for child in below if child in layers])
+        if parameters and nearest is None and families[node] in ("view", "parameter"):
             carried[node] = parameters[0]
             continue
         if parameters:
             own[node] = module_of(parameters[-1])
-        if parameters and (nearest is None or family(kind) in _LAYERS):
-            layers[node] = (0, own[node], kind)
+        if parameters and (nearest is None or families[node] in _LAYERS):
+            layers[node] = (0, own[node], graph.operations[node])
         elif nearest is not None:
-            layers[node] = (nearest[0] + 1, *nearest[1:])
+            layers[node] = (nearest[0] + 1, nearest[1], nearest[2])
     return Places(layers, own, _behind(graph, own))
 
 
-def _distance(place: tuple[int, str, str]) -> int:
-    return place[0]
+def _nearest(found: list[tuple[int, str, str]]) -> tuple[int, str, str] | None:
+    """The first of those that are fewest operations away."""
+    if len(found) < 2:  # as nearly everywhere
+        return found[0] if found else None
+    return min(found, key=itemgetter(0))
 
 
 def _behind(graph: Graph, own: Mapping[Node, str]) -> set[Node]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from lightning_gradwatch.measure.graph import Graph, Node, Trunk
-from lightning_gradwatch.measure.operations import family, operation
+from lightning_gradwatch.measure.operations import family
 from lightning_gradwatch.records import Operation
 from lightning_gradwatch.records.names import common_module, module_of
 
@@ -45,26 +46,23 @@ def cut(
     """
     last = len(trunk.nodes) - 1
     # A view does not change the size of a gradient: it belongs to the segment before it.
-    starts = [i for i in range(last) if i == 0 or _family(trunk.nodes[i]) != "view"]
+    starts = [i for i in range(last) if i == 0 or graph.families[trunk.nodes[i]] != "view"]
     stops, claimed = set(trunk.nodes), set[Node]()
     cuts = []
     for start, end in pairwise([*starts, last]):  # none where the loss comes out of the target's operation itself
         nodes, leaves = _collect(graph, trunk.nodes[start:end], stops, claimed)
-        inside = [name for node in nodes for name in (insides or {}).get(node, ())]
-        parameters = list(dict.fromkeys([*inside, *parameters_of(leaves, names)]))
+        inside = [name for node in nodes for name in insides.get(node, ())] if insides else []
+        parameters = list(dict.fromkeys([*inside, *parameters_of(graph, leaves, names)]))
         modules = tuple(dict.fromkeys(filter(None, map(module_of, parameters))))
         cuts.append(Cut(trunk.nodes[start], nodes, parameters, modules, any(trunk.splits[start:end])))
-    _describe(cuts)
+    _describe(graph, cuts)
     return cuts
 
 
-def parameters_of(leaves: Sequence[Node], names: Mapping[int, str]) -> list[str]:
+def parameters_of(graph: Graph, leaves: Sequence[Node], names: Mapping[int, str]) -> list[str]:
     """The names of the parameters at those leaves."""
-    return [names[id(leaf.variable)] for leaf in leaves if id(leaf.variable) in names]
-
-
-def _family(node: Node) -> str:
-    return family(operation(node.name()))
+    keys = [id(graph.leaves[leaf]) for leaf in leaves]
+    return [names[key] for key in keys if key in names]
 
 
 def _collect(
@@ -78,29 +76,30 @@ def _collect(
     nodes: list[Node] = []
     leaves: list[Node] = []
     stack, here = list(reversed(members)), set(members)
+    families, edges, known = graph.families, graph.edges, graph.leaves
     while stack:
         node = stack.pop()
-        kind = _family(node)
-        if kind == "parameter" and hasattr(node, "variable"):
+        kind = families[node]
+        if kind == "parameter" and node in known:
             leaves.append(node)
         elif kind not in _UNCOUNTED:
             claimed.add(node)
             nodes.append(node)
-        for child in graph.edges[node]:
+        for child in edges[node]:
             if child not in stops and child not in here and child not in claimed:
                 here.add(child)
                 stack.append(child)
     return nodes, leaves
 
 
-def _describe(cuts: list[Cut]) -> None:
+def _describe(graph: Graph, cuts: list[Cut]) -> None:
     uses = Counter(name for piece in cuts for name in set(piece.parameters))
     everywhere = Counter(module for piece in cuts for module in piece.modules)
     layer = ""
     for piece in reversed(cuts):  # what has no parameters acts on the output of the next deeper layer
         piece.layer = layer = _layer(piece.modules, everywhere) or layer
         piece.reused = any(uses[name] > 1 for name in piece.parameters)
-        piece.operations = _operations(piece.nodes)
+        piece.operations = _operations(tuple([graph.operations[node] for node in piece.nodes]))
         piece.family = _family_of(piece)
         piece.label = _label(piece)
 
@@ -123,10 +122,10 @@ def _layer(modules: tuple[str, ...], everywhere: Counter[str]) -> str:
     return modules[-1] if not prefix or shared else prefix
 
 
-def _operations(nodes: list[Node]) -> tuple[Operation, ...]:
-    counts = Counter(operation(node.name()) for node in nodes)
-    total = sum(counts.values())
-    return tuple(Operation(name=n, family=family(n), share=c / total) for n, c in counts.most_common())
+@functools.lru_cache(maxsize=1024)
+def _operations(names: tuple[str, ...]) -> tuple[Operation, ...]:
+    counts = Counter(names)
+    return tuple(Operation(name=n, family=family(n), share=c / len(names)) for n, c in counts.most_common())
 
 
 def _family_of(piece: Cut) -> str:

@@ -25,8 +25,7 @@ class Strays:
 
     def reaches(self, graph: Graph, names: Mapping[int, str]) -> None:
         """A backward through this graph is about to start; ``names`` says ``id(parameter)`` -> its name."""
-        leaves = [node.variable for node in graph.order if hasattr(node, "variable")]
-        self.reached = {names[id(leaf)]: leaf for leaf in leaves if id(leaf) in names}
+        self.reached = {names[id(leaf)]: leaf for leaf in graph.leaves.values() if id(leaf) in names}
 
     def look(self, optimizers: list[Any], names: Mapping[int, str], wrapped: bool = False) -> None:
         """A backward is over.

@@ -18,7 +18,6 @@ from torch import Tensor
 from lightning_gradwatch.anatomy.sharding import activation_copies, is_partial, local
 from lightning_gradwatch.measure.graph import Graph, Node, uses
 from lightning_gradwatch.measure.norms import joint_l2
-from lightning_gradwatch.measure.operations import family, operation
 from lightning_gradwatch.measure.ranks import Share
 from lightning_gradwatch.records import TimeProfile
 from lightning_gradwatch.records.names import module_of
@@ -145,9 +144,9 @@ def open_profiles(
         found.append(profile)
         if len(found) == _MOST_LAYERS:
             return found
-    for node in filter(_has_sequence, graph.order):
+    for node in [node for node, kind in graph.operations.items() if kind in _FUSED and _has_sequence(kind, node)]:
         profile = Profile(ledger, _layer_of(graph, node, names), scale, group)
-        first = operation(node.name()) != _ONE_WAY and getattr(node, "_saved_batch_first", False)
+        first = graph.operations[node] != _ONE_WAY and getattr(node, "_saved_batch_first", False)
         profile.follow_input(node, int(first), bool(getattr(node, "_saved_reverse", False)))
         found.append(profile)
         if len(found) == _MOST_LAYERS:
@@ -155,19 +154,17 @@ def open_profiles(
     return found
 
 
-def _has_sequence(node: Node) -> bool:
-    """Whether a node is a fused layer that reads in one direction a sequence that needs a gradient."""
-    kind = operation(node.name())
-    fused = kind in _FUSED and node.next_functions[0][0] is not None
-    return fused and (kind == _ONE_WAY or not getattr(node, "_saved_bidirectional", False))
+def _has_sequence(kind: str, node: Node) -> bool:
+    """Whether a fused layer reads in one direction a sequence that needs a gradient."""
+    needed = node.next_functions[0][0] is not None
+    return needed and (kind == _ONE_WAY or not getattr(node, "_saved_bidirectional", False))
 
 
 def _recurrent(graph: Graph, names: Mapping[int, str]) -> Iterator[tuple[str, list[Node]]]:
     """The weights that are used again on what their own earlier use led to, and their uses, first step first."""
-    leaves = [node for node in graph.order if hasattr(node, "variable") and id(node.variable) in names]
-    for leaf in leaves:
-        name = names[id(leaf.variable)]
-        if leaf.variable.dim() < 2 or (len(graph.parents[leaf]) < _FEWEST and not _fans_out(graph, leaf)):
+    for leaf, weight in graph.leaves.items():
+        name = names.get(id(weight))
+        if name is None or weight.dim() < 2 or (len(graph.parents[leaf]) < _FEWEST and not _fans_out(graph, leaf)):
             continue
         nodes = [use.node for use in uses(graph, leaf, name) if use.is_layer]
         nodes.sort(key=lambda node: -graph.distance[node])
@@ -180,7 +177,7 @@ def _fans_out(graph: Graph, leaf: Node) -> bool:
     node = leaf
     while len(graph.parents[node]) == 1:
         node = graph.parents[node][0]
-        if family(graph.operations[node]) not in ("view", "parameter", "other"):
+        if graph.families[node] not in ("view", "parameter", "other"):
             return False
     return len(graph.parents[node]) >= _FEWEST
 
@@ -200,8 +197,8 @@ def _feeds_itself(graph: Graph, leaf: Node, nodes: Sequence[Node]) -> bool:
 
 
 def _layer_of(graph: Graph, node: Node, names: Mapping[int, str]) -> str:
-    leaves = [child for child in graph.edges[node] if hasattr(child, "variable") and id(child.variable) in names]
-    return module_of(names[id(leaves[0].variable)]) if leaves else ""
+    leaves = [graph.leaves[child] for child in graph.edges[node] if child in graph.leaves]
+    return next((module_of(names[id(leaf)]) for leaf in leaves if id(leaf) in names), "")
 
 
 def _spread(count: int) -> list[int]:

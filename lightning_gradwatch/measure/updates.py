@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lightning_gradwatch.anatomy.sharding import local
-from lightning_gradwatch.measure.norms import l2
+from lightning_gradwatch.measure.norms import l2_each
 
 # A parameter with more elements is followed on this many of them, evenly spread: a copy of a large model would not fit
 # beside it, and the ratio over 2^14 elements is that over all within about one percent.
@@ -34,13 +34,24 @@ def update_ratio(parameter: Tensor, before: Tensor) -> Tensor:
         >>> update_ratio(weight.add_(torch.tensor([0.0, 0.5])), before).item()
         0.1
     """
-    moved, old = movement(parameter, before)
+    moved, old = movement([parameter], [before]).flatten()
     return torch.where(moved > 0, moved / torch.where(old > 0, old, moved), moved)
 
 
-def movement(parameter: Tensor, before: Tensor) -> Tensor:
-    """``||after - before||`` and ``||before||``, of the part of the parameter that this rank holds."""
-    return torch.stack([l2(_wide(_followed(parameter)) - _wide(before)), l2(before)])
+def movement(parameters: Sequence[Tensor], before: Sequence[Tensor]) -> Tensor:
+    """``||after - before||`` of each of them, then ``||before||`` of each: of the parts that this rank holds.
+
+    Args:
+        parameters: parameters on one device, after the step.
+        before: what ``remember`` gave for them before the step.
+
+    Returns:
+        A float64 tensor of shape ``(2, len(parameters))``.
+    """
+    old = [_wide(values) for values in before]
+    now = [_wide(_followed(parameter)) for parameter in parameters]
+    foreach_sub = torch._foreach_sub  # pyright: ignore[reportPrivateImportUsage]
+    return torch.stack([l2_each(foreach_sub(now, old)), l2_each(before)])
 
 
 def ratio(moved: float, old: float) -> float:

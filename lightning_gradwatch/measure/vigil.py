@@ -21,6 +21,7 @@ EVERY = 5
 MOST = 64
 # Where a copy can be waited for without waiting for all work of the device.
 REACHED = ("cpu", "cuda")
+_WIDE = (torch.float64, torch.complex128)
 
 
 @dataclass(frozen=True)
@@ -81,12 +82,18 @@ class Vigil:
         """
         wide = [(i, p) for i, p in enumerate(parameters) if p.requires_grad and p.dim() >= 2]
         chosen = [wide[k * len(wide) // MOST] for k in range(MOST)] if len(wide) > MOST else wide
-        seen = [(str(i), gradient) for i, p in chosen if (gradient := p.grad) is not None and _is_plain(gradient)]
-        missing = {str(i): 0.0 for i, p in chosen if p.grad is None}  # one that was there before is news
-        for kind in dict.fromkeys(_kind(gradient) for _, gradient in seen):
-            here = [(name, gradient) for name, gradient in seen if _kind(gradient) == kind]
-            norms = torch.stack(_norms([dense(gradient) for _, gradient in here]))
-            self._send(Look(optimizer, missing, is_true), [name for name, _ in here], norms)
+        alike: dict[tuple[torch.device, bool], dict[str, Tensor]] = {}  # what one launch can take together
+        missing: dict[str, float] = {}  # one that was there before is news
+        for i, parameter in chosen:
+            gradient = parameter.grad
+            if gradient is None:
+                missing[str(i)] = 0.0
+            elif _is_plain(gradient):
+                kind = gradient.device, gradient.dtype in _WIDE
+                alike.setdefault(kind, {})[str(i)] = dense(gradient)
+        for gradients in alike.values():
+            norms = torch.stack(_norms([*gradients.values()]))
+            self._send(Look(optimizer, missing, is_true), [*gradients], norms)
             missing = {}
 
     def _send(self, look: Look, names: Sequence[str], values: Tensor) -> None:
@@ -111,11 +118,6 @@ class Vigil:
 def _is_plain(gradient: Tensor) -> bool:
     """Whether its values lie there to be read, and on a device that can be asked later."""
     return gradient.layout == torch.strided and not gradient.is_nested and gradient.device.type in REACHED
-
-
-def _kind(gradient: Tensor) -> tuple[torch.device, bool]:
-    """What one launch can take together."""
-    return gradient.device, gradient.dtype in (torch.float64, torch.complex128)
 
 
 def _norms(gradients: list[Tensor]) -> list[Tensor]:

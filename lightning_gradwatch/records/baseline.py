@@ -107,7 +107,9 @@ class Baselines:
         """
         left: list[str] = []
         for name, value in readings.items():
-            baseline = self.known.setdefault(name, Baseline(**kind))
+            baseline = self.known.get(name)
+            if baseline is None:
+                baseline = self.known[name] = Baseline(**kind)
             if baseline.is_left_by(value):
                 left.append(name)
             else:

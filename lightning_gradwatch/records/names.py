@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 
 
+@functools.lru_cache(maxsize=1 << 14)
 def module_of(parameter: str) -> str:
     """The module that a parameter belongs to, as named_modules() says it; "" for one of the model itself.
 

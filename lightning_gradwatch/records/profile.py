@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -88,11 +89,20 @@ def _by_module(readings: tuple[ParameterReading, ...]) -> dict[str, list[Paramet
     """Module -> the readings of the parameters in it and in the modules it holds."""
     table: dict[str, list[ParameterReading]] = {}
     for reading in readings:
-        module = reading.name.rpartition(".")[0]
-        while module:
+        for module in _holders(reading.name):
             table.setdefault(module, []).append(reading)
-            module = module.rpartition(".")[0]
     return table
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def _holders(parameter: str) -> tuple[str, ...]:
+    """The modules that hold a parameter, innermost first, without the model itself."""
+    found: list[str] = []
+    module = parameter.rpartition(".")[0]
+    while module:
+        found.append(module)
+        module = module.rpartition(".")[0]
+    return tuple(found)
 
 
 def _weights(readings: list[ParameterReading]) -> list[ParameterReading]:

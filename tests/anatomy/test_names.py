@@ -3,6 +3,7 @@ import torch
 from torch import nn
 
 from lightning_gradwatch.anatomy import named_modules, parameter_names
+from lightning_gradwatch.anatomy.names import every_module
 
 
 class Holder(nn.Module):
@@ -46,3 +47,12 @@ def test_where_two_would_be_called_the_same_both_keep_their_names():
 def test_scripted_modules():
     model = nn.Sequential(torch.jit.script(nn.Sequential(nn.Linear(2, 1))))
     assert names(model) == (["0.0.weight", "0.0.bias"], ["0", "0.0"])
+
+
+def test_every_module_is_each_once_wherever_it_stands():
+    shared, empty = nn.Linear(2, 2), nn.Module()
+    empty.register_module("later", None)
+    model = nn.Sequential(shared, nn.Sequential(nn.ReLU(), shared, empty))
+    found = every_module(model)
+    assert found[0] is model
+    assert sorted(map(id, found)) == sorted(map(id, model.modules()))

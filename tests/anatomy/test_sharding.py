@@ -96,16 +96,20 @@ def test_plain_activations_are_what_the_conversion_below_them_made():
 
 
 def test_names_of_what_fsdp2_gathers_and_none_where_torch_has_changed():
-    model = nn.Sequential(nn.Linear(2, 1))
+    class Sharded(nn.Linear):
+        def _get_fsdp_state(self):
+            return type("State", (), self.now)
+
+    model = nn.Sequential(Sharded(2, 1))
     part, whole = model[0].weight, nn.Parameter(torch.ones(1, 2))
     each = type("FSDPParam", (), {"sharded_param": part, "_unsharded_param": whole})
     group = type("Group", (), {"fsdp_params": [each]})
     names = {id(part): "0.weight"}
     for state in ({"_fsdp_param_groups": [group]}, {"_fsdp_param_group": group}):
-        model[0]._get_fsdp_state = lambda state=state: type("State", (), state)
+        model[0].now = state
         assert sharding.gathered_names(model, names) == {id(whole): "0.weight"}
     for state in ({}, {"_fsdp_param_group": None}, {"_fsdp_param_groups": [object()]}):
-        model[0]._get_fsdp_state = lambda state=state: type("State", (), state)
+        model[0].now = state
         assert sharding.gathered_names(model, names) == {}
 
 

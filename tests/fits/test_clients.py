@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from tests.callbacks.fits import trainer
+from tests.callbacks.fits import NAMESPACES, trainer
 from tests.fits.modules import strict
 
 TOKENS, LENGTH = 32, 16
@@ -92,8 +92,15 @@ CLIENTS = {
 }
 
 
-@pytest.mark.parametrize("namespace", ["lightning.pytorch", "pytorch_lightning"])
-@pytest.mark.parametrize(("build", "found"), CLIENTS.values(), ids=CLIENTS.keys())
+def both():
+    """Each client in both namespaces: always in one of them, by turns, and in the other where time is no matter."""
+    for i, (name, (build, found)) in enumerate(CLIENTS.items()):
+        for k, namespace in enumerate(NAMESPACES):
+            marks = pytest.mark.slow if (i + k) % 2 else ()
+            yield pytest.param(build, found, namespace, id=f"{name}-{namespace}", marks=marks)
+
+
+@pytest.mark.parametrize(("build", "found", "namespace"), list(both()))
 def test_the_same_fit_and_no_word_that_we_would_not_sign(build, found, namespace):
     def fit(callbacks):
         torch.manual_seed(0)

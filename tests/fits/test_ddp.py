@@ -40,7 +40,8 @@ def test_as_one_process_with_the_whole_batch(name, fits):
     together, alone = fits[0][name][0], fits[1][name]
     assert verdicts(together) == verdicts(alone)
     for part in ("frames", "findings", "layers"):
-        assert not differences(together[part], alone[part], rel=1e-4, path=part)
+        # Which operation of a loss first broke is looked for by a process alone: ranks do not tell each other.
+        assert not differences(together[part], alone[part], rel=1e-4, leave_out=("fault",), path=part)
     assert together["notes"] == alone["notes"] == []
     assert all(frame["ledgers"] for frame in together["frames"])
     assert together["findings"][0]["kind"] == "vanishing"

@@ -30,7 +30,7 @@ FAULTS = {
     "update meter, later": ("measure.optimizers.movement", 5, {}),
     "detector": ("detect.vanishing.flow_by_layer", 0, {}),
     "detector, later": ("detect.vanishing.flow_by_layer", 5, {}),
-    "rule of a cause": ("diagnose.panel.split", 0, {}),
+    "rule of a cause": ("diagnose.panel.gather", 0, {}),
     "remedy": ("verify.casebook.prescribe", 0, {}),
     "words of a finding": ("report.text.finding_block", 0, {}),
     "last line": ("report.text.closing_line", 0, {}),

@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 from lightning_gradwatch import GradWatch
-from tests.callbacks.fits import both_namespaces, data, module, network, trainer
+from tests.callbacks.fits import NAMESPACES, both_namespaces, data, module, network, trainer
 
 # Lightning calls jsonargparse in its older way, and warns where a configuration has no seed.
 of_lightning_cli = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:No seed found:UserWarning")
@@ -91,10 +91,15 @@ def cli(monkeypatch):
     return run
 
 
+OFTEN = [(NAMESPACES[0], "LightningTransformer"), (NAMESPACES[1], "LightningLSTM")]
+SELDOM = [(NAMESPACES[1], "LightningTransformer"), (NAMESPACES[0], "LightningLSTM")]  # each takes some ten seconds
+
+
 @of_lightning_cli
-@both_namespaces
 @pytest.mark.parametrize(
-    "demo_name", ["LightningTransformer", "LightningLSTM"], ids="LightningCLI with YAML, {}".format
+    ("namespace", "demo_name"),
+    [*OFTEN, *(pytest.param(*each, marks=pytest.mark.slow) for each in SELDOM)],
+    ids="LightningCLI with YAML, {}".format,
 )
 def test_lightning_cli_with_yaml(namespace, demo_name, tmp_path, cli):
     (tmp_path / "config.yaml").write_text(YAML)

@@ -38,7 +38,7 @@ def check(situation, watch, first):
 drawn = given(situations(), st.sampled_from(sorted(WATCHES)), st.booleans())
 
 
-@settings(max_examples=40, **options)
+@settings(max_examples=25, **options)
 @drawn
 def test_a_fit_is_the_same_with_the_watch(situation, watch, first):
     check(situation, watch, first)

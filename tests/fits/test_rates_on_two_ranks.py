@@ -49,7 +49,7 @@ class Undo(pl.Callback):
 
 if __name__ == "__main__":
     trainer = pl.Trainer(
-        accelerator="cpu", devices=2, strategy="ddp_spawn", max_epochs=1, callbacks=[decayed.watch(), Undo()],
+        accelerator="cpu", devices=2, strategy="ddp_fork", max_epochs=1, callbacks=[decayed.watch(), Undo()],
         logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
     )
     trainer.fit(Fit(), data(24))

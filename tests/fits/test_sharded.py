@@ -10,6 +10,10 @@ TWO = ("FSDP2", "FSDP2, empty shards", "FSDP2, NaN on one rank", "tensor paralle
 FOUR = ("HSDP 2x2", "FSDP2 and tensor parallel 2x2")
 SEQUENCE = "sequence parallel"
 FRAGILE = "FSDP2, the watch fails on one rank"
+# A rank counts the units of its own slice of an activation, and asks no other one what broke.
+UNKNOWN_ON_RANKS = ("units", "fault")
+# The four samples that each of four ranks sees are too few to call a unit dead.
+UNKNOWN_OF_FEW = ("dead", "silent", "window")
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +36,8 @@ def test_ranks_say_the_same(name, fits):
 def test_as_one_process_with_the_whole_network(name, fits):
     together, alone = fits[0][name][0], fits[1][name]
     assert verdicts(together) == verdicts(alone)
-    assert not differences(together["frames"], alone["frames"], rel=1e-4, leave_out=UNKNOWN_IN_SLICES)
+    left_out = (*UNKNOWN_IN_SLICES, *UNKNOWN_ON_RANKS, *(UNKNOWN_OF_FEW if name in FOUR else ()))
+    assert not differences(together["frames"], alone["frames"], rel=1e-4, leave_out=left_out)
     assert together["notes"] == alone["notes"] == []
     assert all(frame["ledgers"] for frame in together["frames"])
     # Names and kinds are the user's; the spread of weights that lie in slices is the one thing that is not known.

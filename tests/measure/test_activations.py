@@ -98,3 +98,11 @@ def test_module_without_activation_nodes():
     node = nn.Linear(2, 2)(torch.ones(1, 2)).grad_fn
     assert slope_ratio("Addmm", node) is None
     assert dead_share("Addmm", node) is None
+
+
+def test_parameters_whose_memory_is_taken_away_are_not_read():
+    weight = nn.Parameter(torch.rand(3, 3) + 1)
+    node = (torch.ones(2, 3) / weight[:1]).grad_fn
+    assert saved(node, "other") is not None
+    weight.untyped_storage().resize_(0)
+    assert saved(node, "other") is None

@@ -2,7 +2,7 @@ import torch
 from torch import nn
 
 from lightning_gradwatch.measure.graph import consumers, deepest, trunk, uses, walk
-from lightning_gradwatch.measure.operations import operation
+from lightning_gradwatch.measure.operations import family, operation
 
 
 def names(nodes):
@@ -79,3 +79,20 @@ def test_walk_is_not_recursive():
     for _ in range(20_000):
         y = y + 1
     assert len(walk(y.grad_fn).order) == 20_001
+
+
+def test_leaves_are_what_gets_a_gradient():
+    class Keeps(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.variable = "the user's own"
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, gradient):
+            return gradient * 2
+
+    weight = nn.Parameter(torch.ones(2))
+    graph = walk(Keeps.apply(weight).sum().grad_fn)
+    assert [id(tensor) for tensor in graph.leaves.values()] == [id(weight)]
+    assert graph.families == {node: family(operation(node.name())) for node in graph.order}

@@ -25,3 +25,9 @@ def test_one_copy_a_device(monkeypatch):
 
 def test_nothing():
     assert to_host([]) == []
+
+
+def test_many_formats_and_shapes_keep_their_order():
+    tensors = [torch.tensor(2), torch.tensor(0.5), torch.ones(2, 1), torch.tensor(True), torch.tensor([1 << 40, 3])]
+    tensors += [torch.tensor(0.1, dtype=torch.float64, requires_grad=True), torch.tensor(0.25)]
+    assert to_host(tensors) == [[2.0], [0.5], [1.0, 1.0], [1.0], [float(1 << 40), 3.0], [0.1], [0.25]]

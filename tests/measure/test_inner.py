@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from lightning_gradwatch.anatomy import parameter_names
+from lightning_gradwatch.measure.activations import dead_share, slope_ratio
 from lightning_gradwatch.measure.graph import walk
 from lightning_gradwatch.measure.host import to_host
 from lightning_gradwatch.measure.inner import Operations
@@ -227,3 +228,16 @@ def test_silence_lasts_from_step_to_step():
 
 def test_a_network_without_operations():
     assert read(nn.Linear(2, 1), torch.ones(3, 2)) == ()
+
+
+@pytest.mark.parametrize("shape", [(16, 4), (16, 4, 4), (4, 4)], ids=["rows", "positions", "few"])
+def test_what_the_ledger_wants_too_is_the_same_as_it_would_read(shape):
+    model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 1))
+    graph = walk(model(torch.randn(shape, generator=torch.Generator().manual_seed(1))).sum().grad_fn)
+    names = parameter_names(model)
+    Operations().read(graph, places(graph, names))
+    [relu] = [node for node, name in graph.operations.items() if name == "Relu"]
+    assert graph.slopes[relu].item() == slope_ratio("Relu", relu).item()
+    assert (relu in graph.dead) == (shape == (16, 4))
+    if graph.dead:
+        assert graph.dead[relu].item() == dead_share("Relu", relu).item()

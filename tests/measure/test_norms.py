@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from lightning_gradwatch.measure.norms import dense, is_safe, joint_l2, l2, plain_l2
+from lightning_gradwatch.measure.norms import dense, is_safe, joint_l2, l2, l2_each, plain_l2, plain_l2_each
 from tests.reference import twins
 
 FLOATS = [torch.float32, torch.float64, torch.bfloat16, torch.float16]
@@ -94,3 +94,18 @@ def test_a_large_tensor_does_not_drift(dtype, layout):
     true = torch.linalg.vector_norm(tensor.double()).item()
     assert l2(tensor).item() == pytest.approx(true, rel=1e-6)
     assert plain_l2(tensor).item() == pytest.approx(true, rel=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [*FLOATS, torch.complex64], ids=str)
+def test_many_together_are_each_alone_to_the_last_bit(dtype):
+    generator = torch.Generator().manual_seed(0)
+    tensors = [torch.randn(n, 7, generator=generator).to(dtype) for n in (1, 50, 586, 3000)]
+    tensors += [tensors[1].mT, torch.full((3,), 1e-30).to(dtype), torch.tensor([math.nan]).to(dtype)]
+    for some in (tensors, tensors[:2]):
+        assert str(l2_each(some).tolist()) == str([l2(tensor).item() for tensor in some])
+        plain = [dense(tensor) for tensor in some]
+        assert str(plain_l2_each(plain).tolist()) == str([plain_l2(tensor).item() for tensor in plain])
+
+
+def test_an_empty_one_among_many_is_0():
+    assert l2_each([torch.zeros(0), torch.tensor([3.0, 4.0])]).tolist() == [0.0, 5.0]

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from lightning_gradwatch.measure import updates
-from lightning_gradwatch.measure.updates import is_comparable, remember, update_ratio
+from lightning_gradwatch.measure.updates import is_comparable, movement, remember, update_ratio
 from tests.reference import twins
 
 
@@ -54,3 +54,11 @@ def test_empty_parameter():
 def test_comparable_is_what_has_kept_its_shape_and_place(after, comparable):
     [kept] = remember([torch.ones(3, 2)])
     assert is_comparable(after, kept) == comparable
+
+
+def test_many_together_are_each_alone_to_the_last_bit():
+    weights = [torch.randn(3, 2), torch.randn(100, 99), torch.zeros(4), torch.randn(5).bfloat16(), torch.zeros(0)]
+    kept = remember(weights)
+    after = [weight + 0.01 for weight in weights]
+    alone = [movement([now], [before]).flatten().tolist() for now, before in zip(after, kept, strict=True)]
+    assert movement(after, kept).T.tolist() == alone

@@ -1,6 +1,7 @@
 """The verdict at initialisation: right about the cases, and nothing of the user's is touched."""
 
 import copy
+import functools
 
 import pytest
 import torch
@@ -20,13 +21,19 @@ def _timed(case):
     return pytest.param(case, id=case.name, marks=[pytest.mark.slow] if "100" in case.title else [])
 
 
+@functools.cache
+def checked(name):
+    """The checkup of a case, made once: reports do not change."""
+    return checkup(CASES[name].network(), training_batches())
+
+
 # Kinds that are found without waiting for a long fit.
 FOUND = [c for c in CASES.values() if c.expected is Kind.VANISHING and c.expected_cause is not CauseKind.RECURRENCE]
 
 
 @pytest.mark.parametrize("case", [_timed(case) for case in FOUND])
 def test_sick_cases_are_found_with_their_cause(case):
-    worst = checkup(case.network(), training_batches()).worst
+    worst = checked(case.name).worst
     assert worst.kind is case.expected or any(told.startswith(case.expected.value) for told in worst.consequences)
     assert worst.causes[0].kind is case.expected_cause
     assert worst.remedies
@@ -36,7 +43,7 @@ def test_sick_cases_are_found_with_their_cause(case):
 def test_it_says_what_a_watched_fit_of_as_many_steps_says(case):
     watch = GradWatch(every_n_steps=1, verbose=False)
     fit(case, 12, callbacks=[watch])
-    ours, theirs = checkup(case.network(), training_batches()), watch.report
+    ours, theirs = checked(case.name), watch.report
     assert [frame.loss for frame in ours.frames] == pytest.approx([frame.loss for frame in theirs.frames], rel=1e-4)
     assert [_told(finding) for finding in ours.findings] == [_told(finding) for finding in theirs.findings]
 
@@ -48,7 +55,7 @@ def _told(finding):
 
 @pytest.mark.parametrize("case", [_timed(case) for case in CASES.values() if case.healthy])
 def test_healthy_cases_stay_silent(case):
-    assert checkup(case.network(), training_batches()).healthy
+    assert checked(case.name).healthy
 
 
 def test_a_gate_of_zero_wakes_up_on_the_copy():
