@@ -21,6 +21,9 @@ LEAVE = 1e-5
 # ends at rate 0 ends a fit, and no weight moves then.
 ARRIVED = 0.25
 CONVERGED = 0.5
+# ||g|| ||w|| / |loss|, the same whatever the loss is multiplied by: what a step along the gradient could change.  Below
+# the one the loss is flat, a floor that nothing can lower; above the other it is all but zero, and nothing is left.
+LITTLE, NOTHING = 1e-3, 1e4
 
 
 class Stalled:
@@ -45,6 +48,8 @@ class Stalled:
         Threshold(
             name="converged", value=CONVERGED, unit="decades", why="a gradient that has fallen so far has done its work"
         ),
+        Threshold(name="little to gain", value=LITTLE, unit="||g|| ||w|| / |loss|", why="a loss that is at its floor"),
+        Threshold(name="nothing left", value=NOTHING, unit="||g|| ||w|| / |loss|", why="a loss that is all but zero"),
     )
 
     def examine(self, frame: Frame, history: History) -> Iterable[Symptom]:
@@ -54,7 +59,7 @@ class Stalled:
             return
         update = statistics.median(updates)
         # Weights that do not move need no long look at the loss; noise that makes it seem to fall ends no finding.
-        stands = (history.progress or 0.0) < ARRIVED and not _has_arrived(history)
+        stands = (history.progress or 0.0) < ARRIVED and not _has_arrived(history) and _could_gain(frame)
         if not stands:
             yield Symptom(id="stalled", kind=Kind.STALLED, present=False, lingers=False)
             return
@@ -73,6 +78,14 @@ class Stalled:
             ),
             stills=True,
         )
+
+
+def _could_gain(frame: Frame) -> bool:
+    """Whether the loss is neither at its floor nor all but zero; true where nobody knows."""
+    weights = math.hypot(*((r.weight or 0.0) * math.sqrt(r.size) for r in frame.parameters))
+    if not frame.loss or not weights or not frame.norm:
+        return True
+    return LITTLE <= frame.norm * weights / abs(frame.loss) <= NOTHING
 
 
 def _has_arrived(history: History) -> bool:

@@ -25,8 +25,8 @@ STEPS = {
     "training_step returns None now and then": returns(every_third_none),
     "training_step returns a dict": returns(lambda m, batch: {"loss": loss_of(m, batch), "extra": 1}),
     "loss of zero": returns(lambda m, batch: loss_of(m, batch) * 0.0),
-    "loss x 1e-6": returns(lambda m, batch: loss_of(m, batch) * 1e-6),
-    "loss x 1e6": returns(lambda m, batch: loss_of(m, batch) * 1e6, rate=1e-12),
+    "loss x 1e-6": returns(lambda m, batch: loss_of(m, batch) * 1e-6, rate=1e4),
+    "loss x 1e6": returns(lambda m, batch: loss_of(m, batch) * 1e6, rate=1e-8),
     "loss that reaches no parameter of the model": returns(own_parameter),
     "learning rate 0": optimizer(lambda p: torch.optim.SGD(p, 0.0)),
 }
@@ -59,12 +59,19 @@ def empty_group(parameters):
 OPTIMIZERS = {
     "an empty parameter group": optimizer(empty_group),
     "no optimizer": without_optimizer,
-    "an optimizer of a part of the model": only_of(lambda m: m.net[4:]),
     "an optimizer that holds parameters of no module": with_foreign_parameter,
 }
 
 
 ALL = {**STEPS, **OPTIMIZERS}
+
+
+def test_an_optimizer_of_a_part_of_the_model_is_an_information():
+    watch = strict()
+    fit(only_of(lambda m: m.net[4:])(), [watch])
+    [finding] = watch.report.findings
+    assert (finding.kind, finding.severity, finding.layers) == ("disconnected", "info", ("net.0", "net.2"))
+    assert finding.causes[0].code == "GW212"
 
 
 @pytest.mark.parametrize("build", ALL.values(), ids=ALL.keys())
