@@ -52,6 +52,8 @@ def yardstick(finding: Finding) -> Yardstick | None:
         return Yardstick(measure=lambda frame: _through_time(frame, where, "lost"), least=1.0, say=_come_back)
     if what == "exploding_in_time":
         return Yardstick(measure=lambda frame: _through_time(frame, where, "grown"), least=1.0, say=_are_gone)
+    if finding.id == "zero":
+        return Yardstick(measure=_dead_end, least=1.0, say=_come_back)
     if finding.kind is Kind.SATURATION:
         return Yardstick(measure=lambda frame: _flatness(frame, finding), least=0.3, say=_slope_rises)
     if finding.kind is Kind.DEAD_UNITS:
@@ -80,6 +82,12 @@ def _lost(frame: Frame, finding: Finding) -> float | None:
     worst = finding.layers[0] if finding.layers else ""
     level = levels.get(worst, min(levels.values(), default=math.nan))
     return None if math.isnan(level) or level == math.inf else max(0.0, -level)
+
+
+def _dead_end(frame: Frame) -> float | None:
+    """Decades that the layer that gets least gets less than its head, over all losses."""
+    levels = [level for ledger in frame.ledgers for level in flow_in(frame, ledger).values()]
+    return None if not levels or any(map(math.isnan, levels)) else max(0.0, -min(levels))
 
 
 def _grown(frame: Frame, finding: Finding) -> float | None:
@@ -112,7 +120,7 @@ def _dead(frame: Frame, finding: Finding) -> float | None:
 
 def _come_back(before: float, after: float) -> str:
     if math.isinf(before):
-        return "still nothing arrives" if math.isinf(after) else f"the gradient arrives, {after:.1f} decades down"
+        return "still nothing arrives" if math.isinf(after) else f"the gradient arrives, {after:.1f} decades below the head's"
     if math.isinf(after):
         return f"none of {before:.1f} decades come back: nothing arrives any more"
     return _part_of(before, after, "come back")

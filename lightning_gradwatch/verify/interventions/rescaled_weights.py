@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from lightning_gradwatch.diagnose.losses import GAIN
-from lightning_gradwatch.records import Kind, Layer
 from lightning_gradwatch.verify.interventions.base import Change, Scene, done, some
 
 # Weights whose size is this near to the wanted one are what they should be.
@@ -20,46 +20,64 @@ def to_initialisation(scene: Scene) -> Change | None:
     """The weights on the path at He's size where ReLU and its kin act on it, at Xavier's elsewhere; not redrawn."""
     acting = [name for name in scene.acting if name]
     scheme = "He" if acting and sum(GAIN.get(name, 0.0) for name in acting) > 0 else "Xavier"
-    count = sum(_scale(weight, _wanted(layer, scheme)) for layer, weight in _weights(scene))
+    resized = [[_scale(*one, scheme) for one in matrices] for matrices in _matrices(scene)]
+    count = sum(map(any, resized))
     return done(f"the weights of {some(count, 'layer')} rescaled to {scheme}'s size") if count else None
 
 
 def drawn(scene: Scene) -> Change | None:
     """Weights that are all alike, drawn at random at Xavier's size."""
-    count = 0
-    for layer, weight in _weights(scene):
-        if bool((weight == weight.flatten()[0]).all()):
-            with torch.no_grad():
-                weight.normal_(0.0, _wanted(layer, "Xavier"))
-            count += 1
-    return done(f"the constant weights of {some(count, 'layer')} drawn at random") if count else None
+    constant = [one for matrices in _matrices(scene) for one in matrices if _is_constant(one.weight)]
+    for one in constant:
+        with torch.no_grad():
+            one.weight.normal_(0.0, _wanted(one.fan_in, one.fan_out, "Xavier"))
+    return done(f"the constant weights of {some(len(constant), 'layer')} drawn at random") if constant else None
 
 
 def to_beginning(scene: Scene) -> Change | None:
     """Every parameter of the size that it had when the fit began; its direction stays."""
-    named = {name: parameter for name, parameter in scene.model.named_parameters() if scene.beginning.get(name)}
-    count = sum(_scale(parameter, scene.beginning[name]) for name, parameter in named.items())
-    return done(f"{some(count, 'parameter')} rescaled to their size at the beginning") if count else None
+    named = [(parameter, scene.beginning.get(name)) for name, parameter in scene.model.named_parameters()]
+    count = sum(_resize(parameter, size) for parameter, size in named if size)
+    return done(f"the {some(count, 'parameter')} rescaled to the size at the beginning") if count else None
 
 
-def _weights(scene: Scene) -> Iterator[tuple[Layer, Tensor]]:
-    """The layers that multiply by a matrix, with their matrix: those on the path, or all where the units are ill."""
-    along = scene.on_path if scene.finding.kind in (Kind.VANISHING, Kind.EXPLODING) else ()
+class _Matrix(NamedTuple):
+    """What a layer multiplies by."""
+
+    weight: Tensor
+    fan_in: int
+    fan_out: int
+
+
+def _matrices(scene: Scene) -> Iterator[list[_Matrix]]:
+    """Those of each layer on the path; of every layer where the finding is not about a path."""
+    along = scene.on_path if ":" in scene.finding.id else ()
     for layer in scene.anatomy.layers:
-        weight = getattr(scene.modules.get(layer.name, nn.Identity()), "weight", None)
-        if layer.family != "linear" or not layer.fan_in or not isinstance(weight, nn.Parameter):
+        module = scene.modules.get(layer.name)
+        if module is None or (along and layer.name not in along):
             continue
-        if not along or layer.name in along:
-            yield layer, weight
+        if layer.family == "linear" and isinstance(module.weight, nn.Parameter):
+            yield [_Matrix(module.weight, layer.fan_in or 1, layer.fan_out or 1)]
+        if layer.family == "recurrent":
+            width = int(getattr(module, "hidden_size", 1))
+            own = [p for name, p in module.named_parameters(recurse=False) if name.startswith("weight_")]
+            yield [_Matrix(weight, weight.shape[1], width) for weight in own]
 
 
-def _wanted(layer: Layer, scheme: str) -> float:
-    fan_in, fan_out = layer.fan_in or 1, layer.fan_out or 1
+def _is_constant(weight: Tensor) -> bool:
+    return bool((weight == weight.flatten()[0]).all())
+
+
+def _wanted(fan_in: int, fan_out: int, scheme: str) -> float:
     return math.sqrt(2 / fan_in) if scheme == "He" else math.sqrt(2 / (fan_in + fan_out))
 
 
+def _scale(weight: Tensor, fan_in: int, fan_out: int, scheme: str) -> bool:
+    return _resize(weight, _wanted(fan_in, fan_out, scheme))
+
+
 @torch.no_grad()
-def _scale(weight: Tensor, wanted: float) -> bool:
+def _resize(weight: Tensor, wanted: float) -> bool:
     """Whether the tensor had another size than the wanted one, and has that now."""
     size = float(weight.double().square().mean().sqrt())
     if not math.isfinite(size) or size == 0.0 or 1 / _ALIKE < size / wanted < _ALIKE:

@@ -21,13 +21,13 @@ _LINES: dict[str, tuple[str, float]] = {
     "leaky_relu": ("LeakyRelu", 0.0),
     "prelu": ("PreluKernel", 0.0),
     "elu": ("Elu", 0.0),
-    "celu": ("Elu", 0.0),
+    "celu": ("Celu", 0.0),
     "selu": ("Elu", 0.0),
     "gelu": ("Gelu", 0.0),
     "silu": ("Silu", 0.0),
     "mish": ("Mish", 0.0),
     "softplus": ("Softplus", 0.6931),
-    "logsigmoid": ("LogSigmoid", -0.6931),
+    "log_sigmoid": ("LogSigmoid", -0.6931),
 }
 
 
