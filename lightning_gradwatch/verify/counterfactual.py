@@ -125,7 +125,7 @@ class Trials:
         proved = settled(replace(finding, causes=tuple(causes)))
         if [c.code for c in proved.causes] == [c.code for c in finding.causes]:
             return proved
-        return replace(proved, remedies=prescribe(proved, self._anatomy))
+        return replace(proved, remedies=prescribe(_ranked(proved), self._anatomy))
 
     def _shown(self, finding: Finding, stick: Yardstick) -> _Shown | None:
         """The first state that shows the finding; where nothing is left of the gradient, as float64 shows it."""
@@ -176,6 +176,13 @@ def _precisely(bench: Bench, stick: Yardstick) -> _Shown | None:
         return _look(bench.precise(), stick)
     except Exception:  # a network that insists on its own format
         return None
+
+
+def _ranked(finding: Finding) -> Finding:
+    """As if shares were in the order of the causes: remedies for what a trial put in front come first."""
+    shares = sorted((cause.share for cause in finding.causes), reverse=True)
+    causes = zip(finding.causes, shares, strict=True)
+    return replace(finding, causes=tuple(replace(cause, share=share) for cause, share in causes))
 
 
 def settled(finding: Finding) -> Finding:

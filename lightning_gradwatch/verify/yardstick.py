@@ -73,7 +73,7 @@ def ledger_of(finding: Finding, frame: Frame) -> Ledger | None:
 
 def _levels(frame: Frame, finding: Finding) -> dict[str, float]:
     ledger = ledger_of(finding, frame)
-    return {} if ledger is None else flow_in(frame, ledger)
+    return {} if ledger is None or math.isnan(ledger.decades) else flow_in(frame, ledger)
 
 
 def _lost(frame: Frame, finding: Finding) -> float | None:
@@ -86,8 +86,9 @@ def _lost(frame: Frame, finding: Finding) -> float | None:
 
 def _dead_end(frame: Frame) -> float | None:
     """Decades that the layer that gets least gets less than its head, over all losses."""
-    levels = [level for ledger in frame.ledgers for level in flow_in(frame, ledger).values()]
-    return None if not levels or any(map(math.isnan, levels)) else max(0.0, -min(levels))
+    known = [ledger for ledger in frame.ledgers if not math.isnan(ledger.decades)]
+    levels = [level for ledger in known for level in flow_in(frame, ledger).values()]
+    return max(0.0, -min(levels)) if levels else None
 
 
 def _grown(frame: Frame, finding: Finding) -> float | None:
@@ -120,7 +121,11 @@ def _dead(frame: Frame, finding: Finding) -> float | None:
 
 def _come_back(before: float, after: float) -> str:
     if math.isinf(before):
-        return "still nothing arrives" if math.isinf(after) else f"the gradient arrives, {after:.1f} decades below the head's"
+        return (
+            "still nothing arrives"
+            if math.isinf(after)
+            else f"the gradient arrives, {after:.1f} decades below the head's"
+        )
     if math.isinf(after):
         return f"none of {before:.1f} decades come back: nothing arrives any more"
     return _part_of(before, after, "come back")

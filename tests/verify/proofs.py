@@ -1,11 +1,10 @@
 """Causes put to the trial one by one, whether a rule would name them or not."""
 
-
 from torch import nn
 
 from lightning_gradwatch.cases.data import training_batches
-from lightning_gradwatch.records import Cause, Finding, Kind, Severity
 from lightning_gradwatch.diagnose import rule
+from lightning_gradwatch.records import Cause, Finding, Kind, Severity
 from lightning_gradwatch.verify import prove
 from lightning_gradwatch.verify.bench import Bench
 from lightning_gradwatch.verify.ground import own_ground
@@ -71,5 +70,3 @@ class Functional(nn.Module):
         for layer in self.layers:
             x = self.act(layer(x))
         return self.head(x)
-
-

@@ -14,9 +14,11 @@ Pair = namedtuple("Pair", "a b")
 def test_floats_keeps_every_structure_and_leaves_whole_numbers_alone():
     batch = {"x": Pair([torch.ones(2)], (torch.ones(1), "text")), "y": torch.tensor([3])}
     changed = floats(batch, lambda x: x * 2)
-    assert isinstance(changed["x"], Pair) and changed["x"].a[0].tolist() == [2, 2]
+    assert isinstance(changed["x"], Pair)
+    assert changed["x"].a[0].tolist() == [2, 2]
     assert changed["x"].b == (torch.tensor([2.0]), "text")
-    assert changed["y"] is batch["y"] and batch["x"].a[0].tolist() == [1, 1]
+    assert changed["y"] is batch["y"]
+    assert batch["x"].a[0].tolist() == [1, 1]
 
 
 def test_a_scene_knows_the_way_down_to_the_worst_layer():
@@ -29,7 +31,9 @@ def test_a_scene_knows_the_way_down_to_the_worst_layer():
 def test_without_a_ledger_there_is_no_way():
     known = scene(nn.Sequential(nn.Linear(64, 10)))
     known.ledger = None
-    assert known.path == () and known.on_path == () and not known.acting
+    assert known.path == ()
+    assert known.on_path == ()
+    assert not known.acting
 
 
 def test_done_is_told_after_the_step():

@@ -26,4 +26,5 @@ def test_the_batch_goes_along():
     x, y = digits()
     change = double_precision(scene(network, (x.bfloat16(), y)))
     changed = change.batch((x.bfloat16(), y))
-    assert changed[0].dtype is torch.float64 and changed[1] is y
+    assert changed[0].dtype is torch.float64
+    assert changed[1] is y

@@ -53,7 +53,8 @@ class PostLN(nn.Module):
 def test_normalisations_on_the_trunk_let_the_gradient_pass():
     network = PostLN()
     found = tried(network, "GW402", layers=("begin",))
-    assert found.recovered > 0.9 and "30 normalisations letting the gradient through" in found.proof
+    assert found.recovered > 0.9
+    assert "30 normalisations letting the gradient through" in found.proof
     known = scene(network, layers=("begin",))
     normalisations.off_the_trunk(known)
     assert torch.equal(known.model(digits()[0]), network(digits()[0])), "the network computes what it did"
@@ -64,7 +65,8 @@ def test_torchs_transformer_blocks_are_turned_to_pre_ln():
     network = nn.Sequential(nn.Unflatten(1, (1, 64)), block, nn.Flatten(), nn.Linear(64, 10))
     known = scene(network, layers=())
     assert normalisations.off_the_trunk(known).told() == "the normalisations of 1 block inside their branches"
-    assert known.model[1].norm_first and not network[1].norm_first
+    assert known.model[1].norm_first
+    assert not network[1].norm_first
 
 
 def test_few_values_are_too_few_for_a_batch_normalisation():
@@ -73,9 +75,11 @@ def test_few_values_are_too_few_for_a_batch_normalisation():
     change = normalisations.by_sample(known)
     assert change.told() == "1 normalisation over each sample's features"
     normed = known.model[:2](digits()[0][:2])
-    assert normed.mean(1).abs().max() < 1e-5 and torch.allclose(normed.std(1, correction=0), torch.ones(2), atol=1e-4)
+    assert normed.mean(1).abs().max() < 1e-5
+    assert torch.allclose(normed.std(1, correction=0), torch.ones(2), atol=1e-4)
 
 
 def test_without_normalisations_there_is_none_to_move():
     known = scene(mlp(3, activation="tanh"))
-    assert normalisations.off_the_trunk(known) is None and normalisations.by_sample(known) is None
+    assert normalisations.off_the_trunk(known) is None
+    assert normalisations.by_sample(known) is None

@@ -9,20 +9,20 @@ from torch import nn
 from lightning_gradwatch.verify.interventions.scaled_sums import scaled_sums
 from tests.verify.proofs import digits, scene, tried
 
+SUMS = {
+    "a + b": lambda x, y: x + y,
+    "torch.add": torch.add,
+    "x += y": lambda x, y: x.add_(y),
+}
+
 
 class Stack(nn.Module):
     """Residual blocks, as many ways to write a sum as there are."""
 
-    SUMS = {
-        "a + b": lambda x, y: x + y,
-        "torch.add": torch.add,
-        "x += y": lambda x, y: x.add_(y),
-    }
-
     def __init__(self, add, depth=30):
         super().__init__()
         self.blocks = nn.ModuleList(nn.Linear(64, 64) for _ in range(depth))
-        self.head, self.add = nn.Linear(64, 10), Stack.SUMS[add]
+        self.head, self.add = nn.Linear(64, 10), SUMS[add]
         for block in self.blocks:
             nn.init.xavier_normal_(block.weight, gain=1.5)
 
@@ -33,7 +33,7 @@ class Stack(nn.Module):
         return self.head(x + 1)
 
 
-@pytest.mark.parametrize("add", Stack.SUMS)
+@pytest.mark.parametrize("add", SUMS)
 def test_sums_of_two_computed_tensors_are_divided_by_the_root_of_2(add):
     found = tried(Stack(add), "GW203", name="exploding:loss", layers=("blocks.0",))
     assert "30 residual sums divided by the root of 2" in found.proof

@@ -35,7 +35,7 @@ class Gated(nn.Module):
 
 
 SICK = {
-    "rnn": (lambda: CASES["rnn-recall"].network(), "recurrent", "made orthogonal"),
+    "rnn": (CASES["rnn-recall"].network, "recurrent", "made orthogonal"),
     "loop": (Loop, "again", "made orthogonal"),
     "gru": (Gated, "cell", "gates of 1 layer opened for 48 steps"),
 }
