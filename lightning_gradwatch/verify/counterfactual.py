@@ -15,7 +15,7 @@ from torch import nn
 from lightning_gradwatch import _lightning
 from lightning_gradwatch.anatomy import inspect_model
 from lightning_gradwatch.errors import WrongArgument
-from lightning_gradwatch.records import Anatomy, Cause, CauseKind, Finding, Frame
+from lightning_gradwatch.records import Anatomy, Cause, CauseKind, Finding, Frame, Remedy
 from lightning_gradwatch.remedies import prescribe
 from lightning_gradwatch.verify import notes
 from lightning_gradwatch.verify.batches import take
@@ -125,7 +125,7 @@ class Trials:
         proved = settled(replace(finding, causes=tuple(causes)))
         if [c.code for c in proved.causes] == [c.code for c in finding.causes]:
             return proved
-        return replace(proved, remedies=prescribe(_ranked(proved), self._anatomy))
+        return replace(proved, remedies=_remedies(proved, self._anatomy))
 
     def _shown(self, finding: Finding, stick: Yardstick) -> _Shown | None:
         """The first state that shows the finding; where nothing is left of the gradient, as float64 shows it."""
@@ -178,11 +178,18 @@ def _precisely(bench: Bench, stick: Yardstick) -> _Shown | None:
         return None
 
 
-def _ranked(finding: Finding) -> Finding:
-    """As if shares were in the order of the causes: remedies for what a trial put in front come first."""
+def _remedies(finding: Finding, anatomy: Anatomy) -> tuple[Remedy, ...]:
+    """Those for what the trials put in front come first, as if the shares stood in that order; they say what they did.
+
+    Args:
+        finding: its causes are in order.
+        anatomy: what the network is made of.
+    """
     shares = sorted((cause.share for cause in finding.causes), reverse=True)
     causes = zip(finding.causes, shares, strict=True)
-    return replace(finding, causes=tuple(replace(cause, share=share) for cause, share in causes))
+    ranked = replace(finding, causes=tuple(replace(cause, share=share) for cause, share in causes))
+    said = {remedy.name: remedy for remedy in prescribe(finding, anatomy)}
+    return tuple(said.get(remedy.name, remedy) for remedy in prescribe(ranked, anatomy))
 
 
 def settled(finding: Finding) -> Finding:
