@@ -59,7 +59,7 @@ class Readable:
             WrongArgument: an argument breaks its rule, or the network of the last fit is gone.
         """
         report = self.report
-        findings = [finding for finding in report.findings if not finding.resolved]
+        findings = [finding for finding in report.findings if not finding.resolved and finding.ignored is None]
         if not prove or not findings:
             return report
         model = self._network() if model is None else model
@@ -72,7 +72,7 @@ class Readable:
         model = _lightning.unwrapped_module(model)
         proved, said = prove_all(findings, model, batch, loss, seed=seed, beginning=weights)
         known = {finding.id: finding for finding in proved}
-        found = tuple(known.get(one.id, one) if not one.resolved else one for one in report.findings)
+        found = tuple(one if one.resolved else known.get(one.id, one) for one in report.findings)
         return replace(report, findings=found, notes=(*report.notes, *said))
 
     def _network(self) -> Any:

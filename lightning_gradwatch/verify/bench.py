@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from lightning_gradwatch.records import Frame
@@ -69,8 +72,17 @@ class Bench:
     def _look(self, model: nn.Module, change: Change | None, previous: Frame | None) -> Frame | None:
         reseed(self._seed)
         batch = floats(self._batch, lambda value: value.double()) if self._precise else self._batch
-        rehearsal = Rehearsal(model, self._objective, 1, previous)
-        if change is None:
-            return rehearsal.step(batch)
-        with change.around:
-            return rehearsal.step(change.batch(batch))
+        with _eager():
+            rehearsal = Rehearsal(model, self._objective, 1, previous)
+            if change is None:
+                return rehearsal.step(batch)
+            with change.around:
+                return rehearsal.step(change.batch(batch))
+
+
+def _eager() -> AbstractContextManager[Any]:
+    """What is compiled runs as it was written: nothing in it could be replaced else."""
+    stance = getattr(torch.compiler, "set_stance", None)
+    if stance is None or "torch._dynamo" not in sys.modules:  # seconds to import, for those who do not compile
+        return nullcontext()
+    return stance("force_eager")

@@ -133,7 +133,7 @@ class _Checkup:
         beginning = casebook.judge.history.beginning
         trials = Trials([at_first, at_last], casebook.anatomy, beginning.weights if beginning else {})
         for finding in casebook.judge.findings:
-            if not finding.resolved:
+            if not finding.resolved and finding.ignored is None:
                 casebook.judge.amend(trials.prove(finding))
         return trials.said
 

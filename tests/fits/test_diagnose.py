@@ -13,7 +13,6 @@ from tests.callbacks.fits import both_namespaces, data, fit, module, network, tr
 from tests.verify.networks import same, state
 from tests.verify.test_untouched import numbers
 
-
 BATCH = next(iter(data()))
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from lightning_gradwatch import WrongArgument, checkup, verify
 from lightning_gradwatch.cases import CASES
@@ -67,6 +68,33 @@ def test_the_same_seed_proves_the_same():
     one, two, other = (prove(finding("GW101", "GW201"), network, digits(), seed=seed) for seed in (3, 3, 4))
     assert one == two
     assert one.causes[0].recovered != other.causes[0].recovered
+
+
+class Checkpointed(Functional):
+    """Its layers run once more in the backward."""
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = checkpoint(lambda v, layer=layer: self.act(layer(v)), x, use_reentrant=False)
+        return self.head(x)
+
+
+@pytest.mark.parametrize("code", ["GW101", "GW201", "GW301", "GW401"])
+def test_checkpoints_prove_what_the_plain_network_proves(code):
+    found = []
+    for kind in (Functional, Checkpointed):
+        torch.manual_seed(0)
+        found.append(tried(kind(torch.sigmoid, 10), code, layers=("layers.0",)))
+    assert found[0].proof == found[1].proof
+    assert found[0].recovered == pytest.approx(found[1].recovered, abs=1e-4)
+
+
+def test_what_is_compiled_runs_as_it_was_written():
+    torch.manual_seed(0)
+    network = Functional(torch.sigmoid, 10)
+    inner = nn.Sequential(torch.compile(network, backend="eager"))
+    plain = tried(network, "GW101", layers=("layers.0",))
+    assert tried(inner, "GW101", layers=("0.layers.0",)).proof == plain.proof
 
 
 # --- the order of causes ----------------------------------------------------------------------------------------------

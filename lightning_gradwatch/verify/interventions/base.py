@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from lightning_gradwatch.anatomy import inspect_model, named_modules
@@ -77,6 +78,11 @@ Intervention = Callable[[Scene], "Change | None"]
 def done(text: str) -> Change:
     """A change that is over before the step."""
     return Change(told=lambda: text)
+
+
+def in_backward() -> bool:
+    """Whether a backward runs: what a network computes then is an activation checkpoint, a second time."""
+    return torch._C._current_graph_task_id() != -1
 
 
 def some(number: int, noun: str, plural: str = "") -> str:

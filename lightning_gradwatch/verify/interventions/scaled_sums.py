@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from lightning_gradwatch.records import Kind
-from lightning_gradwatch.verify.interventions.base import Change, Scene, some
+from lightning_gradwatch.verify.interventions.base import Change, Scene, in_backward, some
 
 _SUMS = ("add", "__add__", "__radd__", "__iadd__", "add_")
 
@@ -36,7 +36,7 @@ class _Scaled(TorchFunctionMode):
         made = func(*args, **(kwargs or {}))
         if getattr(func, "__name__", "") not in _SUMS or not _is_residual(args):
             return made
-        self._count += 1
+        self._count += not in_backward()
         # The same tensor where the sum was made in place: others may hold it.
         return made.div_(math.sqrt(2)) if made is args[0] else made / math.sqrt(2)
 

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from lightning_gradwatch.verify.interventions.base import Change, Scene, some
+from lightning_gradwatch.verify.interventions.base import Change, Scene, in_backward, some
 
 # Function -> its name in the autograd graph, and its value at 0, through which the line goes.
 _LINES: dict[str, tuple[str, float]] = {
@@ -76,9 +76,10 @@ class _Lines(TorchFunctionMode):
         name = getattr(func, "__name__", "")
         operation, value = _LINES.get(name.rstrip("_"), ("", 0.0))
         given = args[0] if args else kwargs.get("input")
-        known = self._is_on and bool({operation, ""} & self._operations) and operation
+        again = in_backward()
+        known = (self._is_on or again) and bool({operation, ""} & self._operations) and operation
         if not known or not isinstance(given, Tensor) or not given.requires_grad:
             return func(*args, **kwargs)
-        self._count += 1
+        self._count += not again
         is_in_place = name.endswith("_") or kwargs.get("inplace")
         return given.add_(value) if is_in_place and value else given if is_in_place else given + value

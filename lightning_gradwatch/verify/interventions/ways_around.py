@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from lightning_gradwatch.records import Kind
-from lightning_gradwatch.verify.interventions.base import Change, Scene, some
+from lightning_gradwatch.verify.interventions.base import Change, Scene, in_backward, some
 
 _Join = Callable[[Tensor, Tensor], Tensor]
 
@@ -30,6 +30,7 @@ class _Walk:
     def __init__(self, scene: Scene, join: _Join, every: int) -> None:
         self._join, self._every = join, every
         self._last: Tensor | None = None  # what the layer before was given
+        self._before: dict[int, Tensor | None] = {}  # of each layer, for checkpoints that compute it again
         self._met = self.count = 0
         self.layers = [scene.modules[name] for name in _chain(scene) if name in scene.modules]
         for layer in self.layers:
@@ -44,15 +45,23 @@ class _Walk:
         given = args[0] if args else None
         if not isinstance(given, Tensor):
             return None
-        before, self._last = self._last, given
+        if not in_backward():
+            self._before[id(module)] = self._beside(given)
+        before = self._before.get(id(module))
+        joined = given if before is None else self._join(given, before)
+        self._last = joined
+        return None if before is None else (joined, *args[1:])
+
+    def _beside(self, given: Tensor) -> Tensor | None:
+        """What the layer before was given, if there is to be a way around it."""
+        before = self._last
         if before is None or before.shape != given.shape or before.dtype != given.dtype:
             return None
         self._met += 1
         if self._met % self._every:
             return None
         self.count += 1
-        self._last = self._join(given, before)
-        return (self._last, *args[1:])
+        return before
 
 
 def _chain(scene: Scene) -> list[str]:

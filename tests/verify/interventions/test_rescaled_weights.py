@@ -103,3 +103,19 @@ def test_back_to_the_size_of_the_beginning():
     assert weights.to_beginning(known).told() == "the 11 parameters rescaled to the size at the beginning"
     assert {n: rms(v) for n, v in known.model.named_parameters() if n in sizes} == pytest.approx(sizes, rel=1e-4)
     assert weights.to_beginning(scene(network)) is None, "nobody knows how it began"
+
+
+@pytest.mark.parametrize("norm", ["weight_norm", "spectral_norm"])
+def test_weights_that_are_computed(norm):
+    """Those that can be given another size are; else there is no trial: it would tell too little."""
+    wrap = getattr(nn.utils.parametrizations, norm)
+    network = nn.Sequential(*[m for _ in range(10) for m in (wrap(nn.Linear(64, 64)), nn.Tanh())], nn.Linear(64, 10))
+    known = scene(network)
+    change = weights.to_initialisation(known)
+    if norm == "spectral_norm":
+        assert change is None
+        return
+    assert change.told() == "the weights of 10 layers rescaled to Xavier's size"
+    assert rms(known.model[2].weight) == pytest.approx(1 / 8, rel=1e-3)
+    assert turned(network[2].weight, known.model[2].weight) > 0.9999
+    assert tried(network, "GW301").recovered > 0.8
