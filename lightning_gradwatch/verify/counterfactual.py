@@ -102,7 +102,8 @@ class Trials:
     """Tries the causes of findings on one or several states of a network.
 
     Args:
-        benches: the states; a finding is tried on the first that shows it.
+        benches: the states in order of time; a finding is tried on the first of them that shows it, one that did not
+            begin with the fit on the last.
         anatomy: what the network is made of.
         beginning: parameter -> root mean square when the fit began.
     """
@@ -130,7 +131,7 @@ class Trials:
     def _shown(self, finding: Finding, stick: Yardstick) -> _Shown | None:
         """The first state that shows the finding; where nothing is left of the gradient, as float64 shows it."""
         exact = not any(cause.kind is CauseKind.PRECISION for cause in finding.causes)
-        for bench in self._benches:
+        for bench in self._benches if finding.first_step == 0 else reversed(self._benches):
             shown = _look(bench, stick)
             if exact and shown is not None and shown.ill == math.inf:
                 shown = _precisely(bench, stick) or shown

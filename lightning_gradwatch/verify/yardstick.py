@@ -54,7 +54,7 @@ def yardstick(finding: Finding) -> Yardstick | None:
         return Yardstick(measure=lambda frame: _through_time(frame, where, "grown"), least=1.0, say=_are_gone)
     if finding.id == "zero":
         return Yardstick(measure=_dead_end, least=1.0, say=_come_back)
-    if finding.kind is Kind.SATURATION:
+    if finding.kind is Kind.SATURATION and not where:  # the gates inside a fused layer are told by its weights
         return Yardstick(measure=lambda frame: _flatness(frame, finding), least=0.3, say=_slope_rises)
     if finding.kind is Kind.DEAD_UNITS:
         return Yardstick(measure=lambda frame: _dead(frame, finding), least=0.2, say=_units_revive)

@@ -26,7 +26,7 @@ def cause(code, share=1.0, recovered=None):
 
 def finding(*codes, name="vanishing:loss", kind=None, layers=("0",)):
     """A finding that these rules are said to explain."""
-    kind = kind or Kind(name.partition(":")[0].removesuffix("_in_time"))
+    kind = kind or (Kind.DISCONNECTED if name == "zero" else Kind(name.partition(":")[0].removesuffix("_in_time")))
     causes = tuple(cause(code, 1 / len(codes)) for code in codes)
     return Finding(
         id=name,

@@ -77,7 +77,7 @@ def test_how_ill_a_step_is(frame, about, ill):
     assert measured == (None if ill is None else pytest.approx(ill))
 
 
-@pytest.mark.parametrize("name", ["exploding", "nonfinite", "disconnected", "stalled"])
+@pytest.mark.parametrize("name", ["exploding", "nonfinite", "disconnected", "stalled", "saturation:lstm.weight_hh_l0"])
 def test_what_one_batch_cannot_show(name):
     assert yardstick(finding("GW601", name=name)) is None
 

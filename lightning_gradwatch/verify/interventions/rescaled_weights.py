@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from lightning_gradwatch.diagnose.losses import GAIN
+from lightning_gradwatch.records import Kind
 from lightning_gradwatch.verify.interventions.base import Change, Scene, done, some
 
 # Weights whose size is this near to the wanted one are what they should be.
@@ -38,7 +39,12 @@ def drawn(scene: Scene) -> Change | None:
 
 
 def to_beginning(scene: Scene) -> Change | None:
-    """Every parameter of the size that it had when the fit began; its direction stays."""
+    """Every parameter of the size that it had when the fit began; its direction stays.
+
+    Units that a step has killed are dead by the direction of their weights, which their size does not bring back.
+    """
+    if scene.finding.kind is Kind.DEAD_UNITS:
+        return None
     named = [(parameter, scene.beginning.get(name)) for name, parameter in scene.model.named_parameters()]
     count = sum(_multiply(parameter, _factor(parameter, size)) for parameter, size in named if size)
     return done(f"the {some(count, 'parameter')} rescaled to the size at the beginning") if count else None
@@ -59,7 +65,7 @@ class _Matrix(NamedTuple):
 
 def _matrices(scene: Scene) -> Iterator[list[_Matrix]]:
     """Those of each layer on the path; of every layer where the finding is not about a path."""
-    along = scene.on_path if ":" in scene.finding.id else ()
+    along = scene.on_path if scene.finding.kind in (Kind.VANISHING, Kind.EXPLODING) else ()
     for layer in scene.anatomy.layers:
         module = scene.modules.get(layer.name)
         if module is None or (along and layer.name not in along):

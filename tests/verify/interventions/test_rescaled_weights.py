@@ -103,6 +103,8 @@ def test_back_to_the_size_of_the_beginning():
     assert weights.to_beginning(known).told() == "the 11 parameters rescaled to the size at the beginning"
     assert {n: rms(v) for n, v in known.model.named_parameters() if n in sizes} == pytest.approx(sizes, rel=1e-4)
     assert weights.to_beginning(scene(network)) is None, "nobody knows how it began"
+    dead = scene(network, beginning=sizes, name="dead_units")
+    assert weights.to_beginning(dead) is None, "it is not their size that killed units"
 
 
 @pytest.mark.parametrize("norm", ["weight_norm", "spectral_norm"])
