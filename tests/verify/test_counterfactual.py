@@ -273,3 +273,10 @@ def test_verify_gives_prove_on_first_use_and_nothing_else():
     assert verify.prove is prove
     with pytest.raises(AttributeError, match="no attribute 'disprove'"):
         _ = verify.disprove
+
+
+def test_an_ignored_finding_is_not_tried():
+    report = checkup(deep(), BATCH, prove=True, ignore={"vanishing": "it is meant to"})
+    ignored = [finding for finding in report.findings if finding.ignored]
+    assert ignored
+    assert all(one.proof is None for finding in ignored for one in finding.causes)
