@@ -200,7 +200,6 @@ def test_wrong_usage_is_one_sentence(args, sentence, nets, capsys):
     assert sentence in said[0]
 
 
-<<<<<<< HEAD
 # --- silencing --------------------------------------------------------------------------------------------------------
 
 
@@ -236,7 +235,8 @@ WRONG = {
 def test_a_wrong_one_is_told_before_the_network_is_made(given, sentence, capsys):
     assert check("nets:raises", "--ignore", given) == 2
     assert capsys.readouterr().err.startswith(f"gradwatch: {sentence}")
-=======
+
+
 def test_every_cause_is_tried_where_that_is_asked_for(capsys):
     check("nets:sick", "--data", "nets:batch")
     plain = capsys.readouterr().out
@@ -247,4 +247,3 @@ def test_every_cause_is_tried_where_that_is_asked_for(capsys):
     assert check("nets:sick", "--data", "nets:batch", "--prove", "--format", "json") == 1
     worst = Report.from_dict(json.loads(capsys.readouterr().out)).worst
     assert worst.causes[0].recovered > 0.5
->>>>>>> c447142 (Proofs of checkpointed, compiled and parametrized networks; a proof is its own sentence in every report)
