@@ -244,6 +244,11 @@ def unwrapped_module(model: Any) -> Any:
     return model
 
 
+def was_fitted(module: Any) -> bool:
+    """Whether a trainer has had this LightningModule, so that its parts are made."""
+    return getattr(module, "_trainer", None) is not None or getattr(module, "_fabric", None) is not None
+
+
 def optimizers_of(trainer: Any) -> list[Any]:
     """The torch optimizers of the fit."""
     return [unwrapped(optimizer) for optimizer in trainer.optimizers]

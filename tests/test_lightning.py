@@ -257,3 +257,12 @@ def test_where_early_stopping_looks(changes, checked):
 def test_patience(waited, ranks, out):
     stopper = types.SimpleNamespace(wait_count=waited, patience=3)
     assert _lightning.is_out_of_patience(fake(callbacks=[object(), stopper], world_size=ranks)) == out
+
+
+@both_namespaces
+def test_a_module_was_fitted_once_a_trainer_has_had_it(namespace):
+    fitted = module(namespace, network())
+    assert not _lightning.was_fitted(fitted)
+    trainer(namespace, max_steps=1).fit(fitted, data())
+    assert _lightning.was_fitted(fitted)
+    assert not _lightning.was_fitted(torch.nn.Linear(1, 1))

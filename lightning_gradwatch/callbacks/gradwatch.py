@@ -191,6 +191,9 @@ class GradWatch(Readable, *_Bases):
         own = {name: value for name, value in self.__dict__.items() if name not in _LENT}
         return {**own, "_fitted": None}
 
+    def _network(self) -> Any:
+        return None if self._fitted is None else self._fitted[1]()
+
     def _leave(self, *, dying: bool = False) -> None:
         for name in _LENT:
             self.__dict__.pop(name, None)

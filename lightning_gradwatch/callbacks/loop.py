@@ -145,6 +145,9 @@ class LoopWatch(Readable):
             self._watch.ends()
             self._leave()
 
+    def _network(self) -> Any:
+        return self._host.model
+
     def _leave(self, *, dying: bool = False) -> None:
         self._open = False
         try:

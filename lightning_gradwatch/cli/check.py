@@ -55,6 +55,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--baseline", type=Path, metavar="FILE", help="fail only where it is worse than recorded there")
     parser.add_argument("--write-baseline", type=Path, metavar="FILE", help="record what there is, and accept it")
+    parser.add_argument("--prove", action="store_true", help="try every cause on a copy without that factor alone")
     parser.add_argument("--format", choices=FORMATS, default="text", help="of the output (default: text)")
     parser.add_argument("--output", metavar="FILE", type=Path, help="write there instead of to the console")
 
@@ -106,6 +107,7 @@ def _checked(args: argparse.Namespace, before: Any) -> tuple[Gate, Place | None]
             seed=asked.seed,
             name=asked.name,
             ignore=ignore,
+            prove=args.prove,
         )
     if not report.frames:
         raise GradWatchError("nothing could be checked: no batch gave a loss.")

@@ -88,7 +88,8 @@ class Cause:
     share: float  # of the finding that this cause explains, 0..1; the shares of a finding add up to 1
     sentence: str
     evidence: tuple[Quantity, ...] = ()
-    proof: str | None = None  # what a counterfactual trial measured
+    proof: str | None = None  # what a trial without this factor alone measured, one sentence
+    recovered: float | None = None  # share of what was lost that came back in that trial, 0..1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +118,7 @@ class Finding:
     resolved: bool = False
     resolved_step: int | None = None
     evidence: tuple[Quantity, ...] = ()
-    causes: tuple[Cause, ...] = ()  # biggest share first
+    causes: tuple[Cause, ...] = ()  # biggest share first; ties in the order of what trials brought back
     remedies: tuple[Remedy, ...] = ()  # best first
     consequences: tuple[str, ...] = ()  # what else was seen because of it, a sentence each
     ignored: str | None = None  # the reason that the user gave for not wanting to hear of it; its severity is "info"

@@ -78,8 +78,7 @@ def _finding(finding: Finding, events: Sequence[Event]) -> Iterator[str]:
 
 def _cause(finding: Finding, index: int) -> str:
     cause = finding.causes[index]
-    proof = f" Proof: {cause.proof}" if cause.proof else ""
-    return f"**{words.percent(cause.share)} {escape(words.heading(cause))}** {escape(cause.sentence + proof)}"
+    return f"**{words.percent(cause.share)} {escape(words.heading(cause))}** {escape(words.told(cause))}"
 
 
 def _remedy(finding: Finding, index: int) -> str:

@@ -63,7 +63,7 @@ def _finding(finding: Finding, report: Report) -> Iterator[str]:
     yield f"<p>Where: {_escape(words.some(finding.layers, total_layers(finding), 400))}</p>"
     if finding.ignored:
         yield f"<p>Ignored: {_escape(finding.ignored)}</p>"
-    causes = (f"{words.percent(c.share)} {words.heading(c)}: {c.sentence} {c.proof or ''}" for c in finding.causes)
+    causes = (f"{words.percent(c.share)} {words.heading(c)}: {words.told(c)}" for c in finding.causes)
     yield from _list("Why", causes)
     yield from _list("What follows from it", finding.consequences)
     own = [event for event in report.events if event.finding == finding.id]

@@ -95,8 +95,7 @@ def _section(label: str, lines: Iterable[str]) -> Iterator[str]:
 
 def _why(causes: Sequence[Cause], lines: int | None) -> Iterator[str]:
     for i, cause in enumerate(causes[: lines and 3]):
-        proof = f" Proof: {cause.proof}" if cause.proof and lines is None else ""
-        text = f"{words.heading(cause)}  {cause.sentence}{proof}"
+        text = f"{words.heading(cause)}  {words.told(cause) if lines is None else cause.sentence}"
         yield from _hanging(f"{words.percent(cause.share):>5}  ", text, lines if i < 2 else lines and 1)
 
 

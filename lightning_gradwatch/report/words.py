@@ -142,6 +142,17 @@ def heading(cause: Cause) -> str:
     return f"{cause.kind.value.replace('_', ' ')} [{plain(cause.code)}]"
 
 
+def told(cause: Cause) -> str:
+    """Why, and what a trial proved of it.
+
+    Example:
+        >>> from lightning_gradwatch.records import CauseKind
+        >>> told(Cause(kind=CauseKind.DEPTH, code="GW201", title="", share=1.0, sentence="too deep", proof="it was."))
+        'too deep. Proof: it was.'
+    """
+    return f"{cause.sentence.rstrip('.')}. Proof: {cause.proof}" if cause.proof else cause.sentence
+
+
 def shares(causes: Sequence[Cause]) -> str:
     """The causes and how much of the finding each explains, in one line."""
     return ", ".join(f"{percent(cause.share)} {cause.kind.value.replace('_', ' ')}" for cause in causes)

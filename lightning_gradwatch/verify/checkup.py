@@ -18,7 +18,9 @@ from lightning_gradwatch.records.flow import flow_in
 from lightning_gradwatch.report.report import Report
 from lightning_gradwatch.verify import notes
 from lightning_gradwatch.verify.batches import take
+from lightning_gradwatch.verify.bench import Bench
 from lightning_gradwatch.verify.casebook import Casebook
+from lightning_gradwatch.verify.counterfactual import Trials
 from lightning_gradwatch.verify.ground import own_ground, reseed
 from lightning_gradwatch.verify.objective import Objective
 from lightning_gradwatch.verify.rehearsal import Rehearsal
@@ -38,6 +40,7 @@ def checkup(
     seed: int = 0,
     name: str = "",
     ignore: Mapping[str, str] | None = None,
+    prove: bool = False,
 ) -> Report:
     """What a fit would say of this network, before there is one: the same findings, causes and remedies.
 
@@ -55,6 +58,7 @@ def checkup(
         seed: of the random numbers, which are the checkup's own.
         name: of the report; by default the class of the network.
         ignore: rules and kinds of finding not to hear of, each with the reason, as in ``GradWatch``.
+        prove: also try every cause: replace that factor alone on a copy, and measure what comes back (``cause.proof``).
 
     Raises:
         WrongArgument: an argument breaks its rule.
@@ -76,7 +80,7 @@ def checkup(
     ignoring = Ignoring(ignore)
     with own_ground(seed):
         config = {"ignore": dict(ignore)} if ignore else {}
-        return _Checkup(model, data, loss, batches, seed).report(name, ignoring, config)
+        return _Checkup(model, data, loss, batches, seed).report(name, ignoring, config, prove=prove)
 
 
 class _Checkup:
@@ -93,7 +97,7 @@ class _Checkup:
         self._objective = None if is_module(base) and loss is None else Objective(loss)
         self._subject.shape(lambda lazy: Rehearsal(lazy, self._objective, steps).peek(self._batches[0]))
 
-    def report(self, name: str, ignoring: Ignoring, config: dict[str, Any]) -> Report:
+    def report(self, name: str, ignoring: Ignoring, config: dict[str, Any], *, prove: bool) -> Report:
         """The measured steps, judged, and the forecast."""
         base = self._subject.base
         casebook = Casebook(
@@ -107,14 +111,31 @@ class _Checkup:
         measured = [frame for frame in frames if frame is not None]
         for frame in measured:
             casebook.take(frame)
+        unproved = self._prove(casebook, rehearsal.model) if prove else []
         forecast, said = self._forecast(measured)
-        for note in (*self._notes(rehearsal, frames), *said):
+        for note in (*self._notes(rehearsal, frames), *said, *unproved):
             casebook.note(note)
         return replace(casebook.report, forecast=forecast)
 
     def _rehearsal(self, model: nn.Module) -> Rehearsal:
         reseed(self._seed)
         return Rehearsal(model, self._objective, self._steps)
+
+    def _prove(self, casebook: Casebook, trained: nn.Module) -> list[str]:
+        """Try the causes, as the network is at first or, where that does not show it yet, after the last step.
+
+        Returns:
+            What could not be tried, a sentence each.
+        """
+        at_first = Bench(self._subject.another, self._objective, self._batches[0], self._seed)
+        last = self._batches[(self._steps - 1) % len(self._batches)]
+        at_last = Bench(self._subject.another, self._objective, last, self._seed, trained.state_dict())
+        beginning = casebook.judge.history.beginning
+        trials = Trials([at_first, at_last], casebook.anatomy, beginning.weights if beginning else {})
+        for finding in casebook.judge.findings:
+            if not finding.resolved and finding.ignored is None:
+                casebook.judge.amend(trials.prove(finding))
+        return trials.said
 
     # --- the forecast ---------------------------------------------------------------------------------------------
 

@@ -64,3 +64,13 @@ def kept(names: tuple[str, ...], whole: int) -> str:
         f"{len(names)} of {whole} layers were not re-initialised for the forecast's spread, as their weights are not "
         f"what their reset_parameters gives: {few}"
     )
+
+
+def not_shown(finding: str) -> str:
+    """Give a batch like those of the fit, and the network as it was when the finding opened."""
+    return f"no cause of {finding} could be tried: a copy of the network does not show it on this batch"
+
+
+def trial_broke(code: str, why: str) -> str:
+    """Nothing: the cause stands as it was judged, without a proof."""
+    return f"{code} has no proof, as the network cannot do without that factor: {why}"

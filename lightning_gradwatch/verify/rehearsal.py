@@ -28,9 +28,12 @@ class Rehearsal:
         model: the copy: it is trained.
         objective: the loss of a plain network; None: the copy is a LightningModule with a ``training_step``.
         steps: how many steps there will be.
+        previous: a measured step of such a copy, which tells of what branches there is a ledger.
     """
 
-    def __init__(self, model: nn.Module, objective: Objective | None, steps: int) -> None:
+    def __init__(
+        self, model: nn.Module, objective: Objective | None, steps: int, previous: Frame | None = None
+    ) -> None:
         self.model, self._objective = model, objective
         self._stage = Stage(model, steps, self._backward) if objective is None else None
         self.trouble = "" if self._stage is None else self._stage.trouble
@@ -40,7 +43,7 @@ class Rehearsal:
             self.optimizers.append(torch.optim.Adam(trainable, lr=RATE))
         self._by_hand = self._stage is not None and not self._stage.module.automatic_optimization
         self._silence = Silence()
-        self._previous: Frame | None = None
+        self._previous = previous
         self._meter = StepMeter({})
         self._step = 0
         for optimizer in self.optimizers:  # they are ours and end with the copy
@@ -74,8 +77,10 @@ class Rehearsal:
             loss=reading.loss,
             rates=rates,
             ledgers=reading.ledgers,
+            branches=reading.branches,
             operations=reading.operations,
             times=reading.times,
+            fault=reading.fault,
             unowned=reading.unowned,
             parameters=reading.parameters,
             optimizers=reading.optimizers,

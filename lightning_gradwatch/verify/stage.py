@@ -59,16 +59,17 @@ class _Silent:
         return self
 
 
-def set_up(module: Any, steps: int, data: Any = None) -> None:
+def set_up(module: Any, steps: int, data: Any = None, *, ready: bool = False) -> None:
     """What a fit does before it asks for optimizers: parts that are made late are made now.
 
     Args:
         module: the LightningModule; it stays on its stage, which no copy of it does.
         steps: how many steps there will be.
         data: what it is trained on.
+        ready: whether a fit has made its parts already: made again, they would have other weights.
     """
     _attach(module, steps).datamodule = data if hasattr(data, "train_dataloader") else None
-    for hook, arguments in (("configure_model", ()), ("setup", ("fit",))):
+    for hook, arguments in () if ready else (("configure_model", ()), ("setup", ("fit",))):
         getattr(module, hook)(*arguments)
 
 

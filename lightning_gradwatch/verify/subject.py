@@ -26,14 +26,16 @@ class Subject:
         steps: how many steps a copy will make.
         seed: that a function makes its first network with.
         data: what it is trained on.
+        ready: a LightningModule that a fit has set up already; else its copies are.
 
     Raises:
         WrongArgument: it is neither, cannot be copied, or has nothing to train.
     """
 
-    def __init__(self, given: Any, steps: int, seed: int, data: Any = None) -> None:
+    def __init__(self, given: Any, steps: int, seed: int, data: Any = None, *, ready: bool = False) -> None:
         self.given, self._steps, self._seed, self._data = given, steps, seed, data
         self.makes = not isinstance(given, nn.Module) and callable(given)
+        self._ready = ready
         self._uncopied = False  # whether what the function makes cannot be copied
         self._shape: Callable[[nn.Module], None] | None = None
         self.base = self._prepared(self._make(seed) if self.makes else self._copied(_plain(given)))
@@ -92,7 +94,7 @@ class Subject:
 
     def _prepared(self, model: nn.Module) -> nn.Module:
         if is_module(model):
-            set_up(model, self._steps, self._data)
+            set_up(model, self._steps, self._data, ready=self._ready)
         if not model.training:
             model.train()
         model.zero_grad(set_to_none=True)

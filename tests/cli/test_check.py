@@ -235,3 +235,15 @@ WRONG = {
 def test_a_wrong_one_is_told_before_the_network_is_made(given, sentence, capsys):
     assert check("nets:raises", "--ignore", given) == 2
     assert capsys.readouterr().err.startswith(f"gradwatch: {sentence}")
+
+
+def test_every_cause_is_tried_where_that_is_asked_for(capsys):
+    check("nets:sick", "--data", "nets:batch")
+    plain = capsys.readouterr().out
+    assert check("nets:sick", "--data", "nets:batch", "--prove") == 1
+    proved = " ".join(capsys.readouterr().out.split())
+    assert "Proof:" not in plain
+    assert "Proof: with only 16 activations replaced by straight lines," in proved
+    assert check("nets:sick", "--data", "nets:batch", "--prove", "--format", "json") == 1
+    worst = Report.from_dict(json.loads(capsys.readouterr().out)).worst
+    assert worst.causes[0].recovered > 0.5

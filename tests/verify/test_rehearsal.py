@@ -58,3 +58,25 @@ def test_the_optimizer_in_words():
 def test_a_network_is_where_its_parameters_are():
     assert device_of(nn.Linear(1, 1, device="meta")).type == "meta"
     assert device_of(nn.ReLU()).type == "cpu"
+
+
+def test_a_branch_and_a_fault_stand_in_the_frame():
+    class Beside(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.deep = nn.Sequential(*[nn.Linear(8, 8) for _ in range(14)])
+            self.sick = nn.Sequential(*[m for _ in range(6) for m in (nn.Linear(8, 8), nn.Sigmoid())])
+            self.head = nn.Linear(16, 3)
+            for layer in self.deep:
+                nn.init.orthogonal_(layer.weight)
+
+        def forward(self, x):
+            return self.head(torch.cat([self.deep(x), self.sick(x)], 1))
+
+    batch = torch.rand(32, 8), torch.randint(3, (32,))
+    first = Rehearsal(Beside(), Objective(), 2).step(batch)
+    assert not first.branches
+    told = Rehearsal(Beside(), Objective(), 2, first).step(batch)
+    assert [branch.target_layer for branch in told.branches] == ["sick.0"]
+    broken = Objective(lambda out, b: (out.sum() * 0).log())
+    assert Rehearsal(Beside(), broken, 1).step(batch).fault.operation == "Log"

@@ -73,3 +73,22 @@ def test_wrappers_are_taken_off():
 def test_neither_network_nor_maker(given, rule):
     with pytest.raises(WrongArgument, match=f"`model` must be {rule}"):
         Subject(given, 3, 0)
+
+
+def test_a_module_that_a_fit_has_set_up_is_not_set_up_again():
+    from lightning_gradwatch import _lightning
+
+    class Module(_lightning.namespace().LightningModule):
+        def setup(self, stage):
+            self.net = layers()
+
+        def training_step(self, batch):
+            return self.net(batch).sum()
+
+        def configure_optimizers(self):
+            return torch.optim.SGD(self.parameters(), 0.1)
+
+    given = Module()
+    given.setup("fit")
+    assert torch.equal(weights(Subject(given, 1, 0, ready=True).another()), weights(given))
+    assert not torch.equal(weights(Subject(given, 1, 0).another()), weights(given))
