@@ -71,7 +71,7 @@ class Saturation:
             kind=Kind.SATURATION,
             present=_slope(worst) < ENTER or together >= ENTER_TOGETHER,
             lingers=bool(flat) or several,
-            severity=Severity.INFO if history.learns and not sudden else Severity.WARNING,
+            severity=Severity.INFO if _is_harmless(told, history) and not sudden else Severity.WARNING,
             summary=f"{worst.operation.lower()} after {worst.layer} has {_slope(worst):.0%} of its largest slope left",
             layers=tuple(dict.fromkeys(one.layer for one in (mild if several else flat) or [worst])),
             evidence=(
@@ -81,6 +81,12 @@ class Saturation:
                 *known("drop of the loss so far", history.progress, "of its start"),
             ),
         )
+
+
+def _is_harmless(told: list[OperationReading], history: History) -> bool:
+    """Attention may well begin decided, and learns all the same: of it alone the loss has to tell."""
+    families = {one.family for one in told if _slope(one) < ENTER}
+    return history.learns or (families == {"attention"} and not history.flat)
 
 
 def _tells(one: OperationReading, history: History) -> bool:

@@ -30,6 +30,12 @@ def test_several_milder_ones_multiply():
     assert findings(*several)[0].layers == tuple(f"net.{i}" for i in range(9))  # together 4.7 decades
 
 
+def test_attention_that_begins_decided_is_no_alarm_before_the_loss_has_told():
+    one_hot = reading("attention", 0.01, "Softmax", "attention")
+    assert findings(one_hot, losses=STANDS[:8])[0].severity == "info"
+    assert findings(one_hot, reading("a", 0.01), losses=STANDS[:8])[0].severity == "warning"
+
+
 def test_an_output_is_flat_where_the_loss_has_not_moved():
     output = reading("head", 0.001, family="output")
     [finding] = findings(output, losses=[0.9] * 20)
