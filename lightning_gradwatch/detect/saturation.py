@@ -84,9 +84,10 @@ class Saturation:
 
 
 def _is_harmless(told: list[OperationReading], history: History) -> bool:
-    """Attention may well begin decided, and learns all the same: of it alone the loss has to tell."""
+    """Some attention may begin decided, and learns all the same: where other is open, the loss has to tell."""
     families = {one.family for one in told if _slope(one) < ENTER}
-    return history.learns or (families == {"attention"} and not history.flat)
+    some_open = any(one.family == "attention" and _slope(one) >= LEAVE for one in told)
+    return history.learns or (families == {"attention"} and some_open and not history.flat)
 
 
 def _tells(one: OperationReading, history: History) -> bool:

@@ -31,9 +31,11 @@ def test_several_milder_ones_multiply():
 
 
 def test_attention_that_begins_decided_is_no_alarm_before_the_loss_has_told():
-    one_hot = reading("attention", 0.01, "Softmax", "attention")
-    assert findings(one_hot, losses=STANDS[:8])[0].severity == "info"
-    assert findings(one_hot, reading("a", 0.01), losses=STANDS[:8])[0].severity == "warning"
+    one_hot, opened = (reading(f"layer.{i}", slope, "Softmax", "attention") for i, slope in enumerate((0.01, 0.9)))
+    assert findings(one_hot, opened, losses=STANDS[:8])[0].severity == "info"
+    assert findings(one_hot, opened, losses=STANDS * 2)[0].severity == "warning"
+    assert findings(one_hot, losses=STANDS[:8])[0].severity == "warning"
+    assert findings(one_hot, opened, reading("a", 0.01), losses=STANDS[:8])[0].severity == "warning"
 
 
 def test_an_output_is_flat_where_the_loss_has_not_moved():
