@@ -37,7 +37,7 @@ class SaturatedGates:
 
     def examine(self, frame: Frame, history: History) -> Iterable[Symptom]:
         """One symptom for each fused recurrent layer."""
-        seen = {one.layer for one in frame.operations}
+        seen = {one.layer for one in frame.operations if one.family != "gate"}
         for reading in frame.parameters:
             module = module_of(reading.name)
             scale = _scale(reading)

@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from lightning_gradwatch.detect.symptom import Symptom, known
 from lightning_gradwatch.records import Frame, Kind, Quantity, Severity, TimeProfile
+from lightning_gradwatch.records.gates import reckoned
 from lightning_gradwatch.records.history import History
 from lightning_gradwatch.records.threshold import Threshold
 
@@ -36,7 +37,7 @@ class VanishingThroughTime:
         """One symptom for each recurrent layer and loss."""
         if frame.skipped:
             return
-        for profile in frame.times:
+        for profile in (*frame.times, *reckoned(frame)):
             lost = profile.lost
             if math.isnan(lost) or max(profile.decades, default=-math.inf) == -math.inf:
                 continue

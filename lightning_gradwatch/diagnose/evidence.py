@@ -15,6 +15,7 @@ from lightning_gradwatch.diagnose.numerics import suspected
 from lightning_gradwatch.diagnose.stall import stall
 from lightning_gradwatch.records import Anatomy, Finding, Frame, Kind, Ledger, TimeProfile
 from lightning_gradwatch.records.flow import flow_in
+from lightning_gradwatch.records.gates import reckoned
 from lightning_gradwatch.records.history import History
 from lightning_gradwatch.records.threshold import Threshold
 
@@ -125,5 +126,6 @@ def _profile(finding: Finding, frame: Frame) -> TimeProfile | None:
     """The time steps that a finding through time is about; of any other the ones that grow most."""
     what, _, rest = finding.id.partition(":")
     if what.endswith("_in_time"):
-        return next((one for one in frame.times if f"{one.ledger}:{one.layer}" == rest), None)
+        profiles = (*frame.times, *reckoned(frame))
+        return next((one for one in profiles if f"{one.ledger}:{one.layer}" == rest), None)
     return max(frame.times, key=lambda one: one.grown, default=None)

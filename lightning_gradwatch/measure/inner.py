@@ -11,11 +11,13 @@ from torch import Tensor
 
 from lightning_gradwatch.measure import activations
 from lightning_gradwatch.measure.attention import openness
+from lightning_gradwatch.measure.fused import retention
 from lightning_gradwatch.measure.graph import Graph, Node
 from lightning_gradwatch.measure.places import Places
 from lightning_gradwatch.measure.ranks import Share
 from lightning_gradwatch.measure.silence import Silence
 from lightning_gradwatch.records import OperationReading
+from lightning_gradwatch.records.gates import OPERATION as FORGET
 
 # A recurrent layer repeats its activations at every time step, and a network may have thousands of layers: so many are
 # read of each, evenly spread.
@@ -122,6 +124,9 @@ def _find(graph: Graph, where: Places) -> dict[str, _Group]:
     """The operations by layer and kind, loss first."""
     found: dict[str, _Group] = {}
     for node, kind in graph.families.items():
+        if kind == "recurrent" and retention(node) is not None:
+            group = _Group(where.own.get(node, where.layer(node)), FORGET, "gate", gates=True)
+            found.setdefault(group.key, group).nodes.append(node)
         if kind not in _READ:
             continue
         name = graph.operations[node]
@@ -133,6 +138,8 @@ def _find(graph: Graph, where: Places) -> dict[str, _Group]:
             group.family = kind  # else nothing is learned between it and the loss
     for group in found.values():
         group.uses = len(group.nodes)
+        if group.family == "gate":
+            continue
         group.gates = group.family != "norm" and all(_gates(graph, node) for node in _spread(group.nodes, MOST_USES))
     return found
 
@@ -154,6 +161,10 @@ def _gates(graph: Graph, node: Node) -> bool:
 
 def _fill(group: _Group, graph: Graph, silence: Silence) -> None:
     nodes = _spread(group.nodes, MOST_USES)
+    if group.family == "gate":
+        kept = retention(nodes[0])
+        group.slope, group.rows = kept or (None, 0)
+        return
     if group.family == "norm":
         group.units, group.rows = _extent(group.operation, nodes[0])
         return
