@@ -36,7 +36,7 @@ def every_module(model: nn.Module) -> list[nn.Module]:
     seen = {id(model): model}
     stack = [model]
     while stack:
-        for _, child in stack.pop()._modules.items():
+        for child in getattr(stack.pop(), "_modules", {}).values():  # an engine need not be a module
             if child is not None and id(child) not in seen:
                 seen[id(child)] = child
                 stack.append(child)
