@@ -16,6 +16,9 @@ from lightning_gradwatch.records.threshold import Threshold
 # Decades above the head, along depth: as many as below it count as vanishing.
 ENTER = 4.0
 LEAVE = 2.5
+# Fifty layers with batch normalisation and no skip connection begin at 4.4, and need not fail: below this the loss has
+# to tell.
+CERTAIN = 6.0
 CRITICAL = 8.0
 # Decades above the run's own baseline, the lower quartile of its gradient norms so far.  Ordinary noise of batches
 # stays within one; fits that have converged swing by two from an easy batch to a hard one, but their losses do not.
@@ -39,6 +42,7 @@ class ExplodingAlongDepth:
             name="opens at", value=ENTER, unit="decades above the head", why="as many as below it count as vanishing"
         ),
         Threshold(name="stays open down to", value=LEAVE, unit="decades above the head", why="as for vanishing"),
+        Threshold(name="certain at", value=CERTAIN, unit="decades above the head", why="below it the loss has to tell"),
         Threshold(name="critical at", value=CRITICAL, unit="decades above the head", why="twice what opens it"),
     )
 
@@ -73,7 +77,7 @@ def _along(ledger: Ledger, flow: dict[str, float], history: History) -> Symptom:
 
 
 def _severity_along(grown: float, history: History) -> Severity:
-    if history.learns:
+    if history.learns or (grown < CERTAIN and not history.flat):
         return Severity.INFO
     return Severity.CRITICAL if grown >= CRITICAL else Severity.WARNING
 

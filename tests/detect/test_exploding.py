@@ -35,6 +35,16 @@ def test_growth_is_an_information_while_the_fit_learns_and_critical_when_it_is_w
     assert wild.findings[0].severity == "critical"
 
 
+def test_mild_growth_is_an_information_until_the_loss_has_told():
+    judge = Judge()
+    severities = []
+    for step in range(16):
+        judge.judge(frame(step, chain(*[0.4] * 12)))
+        severities.append([str(finding.severity) for finding in judge.findings])
+    assert severities[8] == ["info"]
+    assert severities[15] == ["warning"]
+
+
 def test_leaves_its_baseline_and_takes_the_loss_along():
     judge = watched([1.0] * 10 + [1e4] * 4, [2.0] * 5 + [1.0] * 5 + [50.0] * 4)
     [finding] = judge.findings
