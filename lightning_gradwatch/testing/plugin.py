@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import pytest
+import pytest  # pyright: ignore[reportMissingImports]  # whoever loads this file has it
 
 from lightning_gradwatch.testing import flowing
 
