@@ -29,6 +29,8 @@ LEAVE = 2.5
 CRITICAL = 6.0
 # Fed well enough to learn: an update at least a tenth of the head's, while the loss falls.
 FED = 0.1
+# A hundredth for less than a third of the way through a branch: what selects or gates others may well be slow.
+FED_BESIDE, PART = 0.01, 1 / 3
 # An update that is little more than what weight decay takes is none of the gradient's.
 _OWN = 1.5
 
@@ -64,6 +66,13 @@ class Vanishing:
             why="with such updates and a falling loss it is an information",
         ),
         Threshold(
+            name="fed beside the trunk",
+            value=FED_BESIDE,
+            unit="of the head's update",
+            why="a part that selects or gates others may well be slow",
+        ),
+        Threshold(name="a part of a branch", value=PART, unit="of its layers", why="more is the branch itself"),
+        Threshold(
             name="owed to weight decay",
             value=_OWN,
             unit="times the decay",
@@ -86,8 +95,7 @@ class Vanishing:
                 continue
             whole = finite == [*flow.values()] or underflows(ledger, flow)
             # Beside the trunk the rest learns whatever happens there: it is the branch's own steps that tell.
-            learns = history.learns or bool(place)
-            symptom = _symptom(frame, history, ledger, flow, inside, learns=learns) if whole else None
+            symptom = _symptom(frame, history, ledger, flow, inside, beside=bool(place)) if whole else None
             end = format_end(ledger)
             if end is not None and not (symptom and symptom.present):
                 symptom = exhausted(frame, history, ledger, end)
@@ -140,7 +148,7 @@ def _symptom(
     flow: Mapping[str, float],
     inside: Mapping[str, float],
     *,
-    learns: bool,
+    beside: bool,
 ) -> Symptom:
     # What the parameters' gradients tell is an estimate, and has to be the clearer for it.
     clear = {layer: level + MARGIN * (layer in inside) for layer, level in flow.items()}
@@ -150,6 +158,7 @@ def _symptom(
     lost = -min(level for level in flow.values() if level != -math.inf)
     judged = -min(level for level in clear.values() if level != -math.inf)
     underflows = flow[worst] == -math.inf
+    fed = FED_BESIDE if beside and len(starved) < PART * len(flow) else FED
     gets = f"10^-{lost:.1f} of the gradient that the head gets"
     if underflows:
         gets = f"nothing: the gradient underflows to zero after {lost:.1f} decades"
@@ -158,7 +167,7 @@ def _symptom(
         kind=Kind.VANISHING,
         present=judged >= ENTER or underflows,
         lingers=judged >= LEAVE,
-        severity=_severity(math.inf if underflows else judged, ratio, learns),
+        severity=_severity(math.inf if underflows else judged, ratio, history.learns or beside, fed),
         summary=f"{worst} gets {gets}{_how(ledger, inside, worst)}",
         layers=starved,
         evidence=(
@@ -186,9 +195,9 @@ def _skips(ledger: Ledger) -> float:
     return float(sum(any(item.name == "Add" for item in block.operations) for block in blocks))
 
 
-def _severity(lost: float, update: float | None, learns: bool) -> Severity:
+def _severity(lost: float, update: float | None, learns: bool, fed: float) -> Severity:
     """Flow says that it vanishes; harm, seen in updates and in the loss, says how bad that is."""
-    if update is not None and update >= FED and learns:
+    if update is not None and update >= fed and learns:
         return Severity.INFO
     return Severity.CRITICAL if lost >= CRITICAL and not learns else Severity.WARNING
 
