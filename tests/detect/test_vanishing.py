@@ -138,7 +138,8 @@ def test_skip_connections_are_counted(operation, modules, counted):
 def test_beside_the_trunk_the_branch_alone_tells(branch, update, severity):
     """The loss stands, but the optimizer may carry what little arrives: the head moves by 1e-3."""
     judge = Judge()
-    parameters = (reading("net.0.weight", update=update), reading("head.weight", update=1e-3))
+    starved = [reading(f"net.{i}.weight", update=update) for i in range(2)]
+    parameters = (*starved, reading("head.weight", update=1e-3))
     for step in range(4):
         judge.judge(frame(step, branches=(branch,), parameters=parameters, rates=(0.1,)))
     assert [(one.id, one.severity) for one in judge.findings] == [("vanishing:loss/branch", severity)]
