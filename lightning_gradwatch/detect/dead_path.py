@@ -9,14 +9,15 @@ import math
 from collections.abc import Iterable
 from typing import ClassVar
 
+from lightning_gradwatch.detect.saturation import SATURATING as BOUNDED
 from lightning_gradwatch.detect.spare import is_spare
 from lightning_gradwatch.detect.symptom import Symptom
 from lightning_gradwatch.detect.vanishing import underflows
-from lightning_gradwatch.records import Frame, Kind, Ledger, ParameterReading, Quantity, Severity
+from lightning_gradwatch.records import Frame, Kind, Ledger, ParameterReading, Quantity, Segment, Severity
 from lightning_gradwatch.records.flow import flow_in
 from lightning_gradwatch.records.formats import format_end
 from lightning_gradwatch.records.history import History
-from lightning_gradwatch.records.names import module_of
+from lightning_gradwatch.records.names import layers_of, module_of
 from lightning_gradwatch.records.threshold import Threshold
 
 # Less than this share of the network's elements without a gradient is said, not rung: spare heads, unused experts.
@@ -52,13 +53,12 @@ class DeadPath:
         if frame.skipped or not (some or dead):
             return  # training_step returned None, or nothing was measured
         yield _unreached([r for r in frame.parameters if r.norm is None and _is_cut_off(r.name, history)], frame)
-        flat = any(_is_bounded(ledger) for ledger in frame.ledgers)
         killers = [killer for ledger in frame.ledgers if (killer := _killer(ledger)) is not None]
         # Units may die late; without a dead layer before it, only a gradient that never was anything is a dead path.
         zeros = [r for r in frame.parameters if r.norm == 0 and r.size and (killers or r.name not in history.fed)]
         if zeros and not killers and any(_is_used_up(frame, ledger) for ledger in frame.ledgers):
             return  # the number format had nothing left: another detector says so
-        yield _zeroed(_without_idle_biases(zeros, frame), frame, killers, flat=flat)
+        yield _zeroed(_without_idle_biases(zeros, frame), frame, killers)
 
 
 def _is_cut_off(name: str, history: History) -> bool:
@@ -70,7 +70,6 @@ def _is_used_up(frame: Frame, ledger: Ledger) -> bool:
 
 
 def _unreached(silent: list[ParameterReading], frame: Frame) -> Symptom:
-    layers = _layers(silent)
     return Symptom(
         id="disconnected",
         kind=Kind.DISCONNECTED,
@@ -78,14 +77,15 @@ def _unreached(silent: list[ParameterReading], frame: Frame) -> Symptom:
         lingers=bool(silent),
         severity=_severity(silent, frame),
         summary=f"{len(silent)} parameters require a gradient and get none",
-        layers=layers,
+        layers=layers_of(r.name for r in silent),
         evidence=_evidence(silent, frame),
     )
 
 
-def _zeroed(zeros: list[ParameterReading], frame: Frame, killers: list[str], *, flat: bool) -> Symptom:
+def _zeroed(zeros: list[ParameterReading], frame: Frame, killers: list[Segment]) -> Symptom:
+    flat = any(item.name in BOUNDED for killer in killers if killer.slope == 0.0 for item in killer.operations)
     how = "which is at its flat ends" if flat else "whose units are all zero"
-    behind = f"behind {killers[0]}, {how}, " if killers else ""
+    behind = f"behind {killers[0].layer}, {how}, " if killers else ""
     kind = Kind.SATURATION if flat else Kind.DEAD_UNITS
     return Symptom(
         id=str(kind) if killers else "zero",  # the same sickness as one layer's units that are silent, or flat
@@ -94,7 +94,7 @@ def _zeroed(zeros: list[ParameterReading], frame: Frame, killers: list[str], *, 
         lingers=bool(zeros),
         severity=Severity.CRITICAL if killers else _severity(zeros, frame),
         summary=f"{behind}the gradient of {len(zeros)} parameters is exactly zero",
-        layers=tuple(dict.fromkeys([*killers, *_layers(zeros)])),
+        layers=tuple(dict.fromkeys([*(killer.layer for killer in killers), *layers_of(r.name for r in zeros)])),
         evidence=_evidence(zeros, frame),
     )
 
@@ -107,26 +107,15 @@ def _without_idle_biases(zeros: list[ParameterReading], frame: Frame) -> list[Pa
     ]  # "bias_orig": pruned
 
 
-def _is_bounded(ledger: Ledger) -> bool:
-    """Whether the layer that lets nothing through is a sigmoid's or tanh's: saturated, and not dead."""
-    killer = _killer(ledger)
-    names = [item.name for s in ledger.segments if s.layer == killer and s.slope == 0.0 for item in s.operations]
-    return any(name in ("Sigmoid", "Tanh", "Hardsigmoid", "Hardtanh", "LogSigmoid", "Softsign") for name in names)
-
-
-def _killer(ledger: Ledger) -> str | None:
-    """The layer whose activation lets nothing through, if the ledger ends in exact zero because of one.
+def _killer(ledger: Ledger) -> Segment | None:
+    """The activation that lets nothing through, if the ledger ends in exact zero because of one.
 
     Of several the deepest: what lies behind a dead layer gets a constant input and often dies of it.
     """
     if ledger.end != -math.inf:
         return None
-    dead = [s.layer for s in ledger.segments if (s.dead or 0.0) >= _ALL or s.slope == 0.0]
+    dead = [s for s in ledger.segments if (s.dead or 0.0) >= _ALL or s.slope == 0.0]
     return dead[-1] if dead else None
-
-
-def _layers(readings: list[ParameterReading]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(module_of(r.name) or r.name for r in readings))
 
 
 def _severity(silent: list[ParameterReading], frame: Frame) -> Severity:

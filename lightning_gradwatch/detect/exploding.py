@@ -11,6 +11,7 @@ from lightning_gradwatch.detect.symptom import Symptom, known
 from lightning_gradwatch.records import Frame, Kind, Ledger, Quantity, Severity
 from lightning_gradwatch.records.flow import flow_in
 from lightning_gradwatch.records.history import History, Moment
+from lightning_gradwatch.records.names import layers_of
 from lightning_gradwatch.records.threshold import Threshold
 
 # Decades above the head, along depth: as many as below it count as vanishing.
@@ -176,4 +177,4 @@ def _largest(frame: Frame) -> tuple[str, ...]:
     """The layers with the largest gradients, largest first."""
     sized = sorted(((r.rms or 0.0, r.name) for r in frame.parameters if r.rms is not None and r.fan > 1), reverse=True)
     top = sized[0][0] if sized else 0.0
-    return tuple(dict.fromkeys(name.rpartition(".")[0] or name for rms, name in sized if rms >= top / 10))
+    return layers_of(name for rms, name in sized if rms >= top / 10)

@@ -9,7 +9,7 @@ from typing import ClassVar
 from lightning_gradwatch.detect.symptom import Symptom
 from lightning_gradwatch.records import Frame, Kind, Quantity, Severity
 from lightning_gradwatch.records.history import History
-from lightning_gradwatch.records.names import module_of
+from lightning_gradwatch.records.names import layers_of
 from lightning_gradwatch.records.threshold import Threshold
 
 
@@ -26,7 +26,7 @@ class NonFinite:
             return
         broken = [r for r in frame.parameters if r.nonfinite or (r.norm is not None and not math.isfinite(r.norm))]
         elements = sum(r.nonfinite for r in broken)
-        modules = dict.fromkeys(module_of(r.name) or r.name for r in broken)
+        modules = layers_of(r.name for r in broken)
         fault = frame.fault.layer if frame.fault else ""
         first = fault or _first_broken(frame)
         leads = [first] if first and (first in modules or fault) else []

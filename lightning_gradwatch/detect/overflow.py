@@ -8,7 +8,7 @@ from typing import ClassVar
 from lightning_gradwatch.detect.symptom import Symptom
 from lightning_gradwatch.records import Frame, Kind, Quantity, Severity
 from lightning_gradwatch.records.history import History
-from lightning_gradwatch.records.names import module_of
+from lightning_gradwatch.records.names import layers_of
 from lightning_gradwatch.records.threshold import Threshold
 
 # Halved on every skipped step, a scale of 2^100 is down at 1 after so many: more than anybody starts from.
@@ -64,5 +64,4 @@ class Overflow:
 
 
 def _broken(frame: Frame) -> tuple[str, ...]:
-    names = (reading.name for reading in frame.parameters if reading.nonfinite)
-    return tuple(dict.fromkeys(module_of(name) or name for name in names))
+    return layers_of(reading.name for reading in frame.parameters if reading.nonfinite)

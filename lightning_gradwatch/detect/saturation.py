@@ -23,7 +23,7 @@ _MILD = 0.5
 # The last activation before a loss may be flat where the loss makes up for it (a cross entropy does); a loss that has
 # not moved at all says that it does not.
 OUTPUT = 0.02
-_SATURATING = ("Sigmoid", "Tanh", "Hardsigmoid", "Hardtanh", "LogSigmoid", "Softsign")
+SATURATING = ("Sigmoid", "Tanh", "Hardsigmoid", "Hardtanh", "LogSigmoid", "Softsign")
 
 
 class Saturation:
@@ -92,9 +92,9 @@ def _is_harmless(told: list[OperationReading], history: History) -> bool:
 
 def _tells(one: OperationReading, history: History) -> bool:
     """Gates are meant to be decided; an output answers to its loss."""
-    kind = one.family == "attention" or (one.family == "activation" and one.operation in _SATURATING)
+    kind = one.family == "attention" or (one.family == "activation" and one.operation in SATURATING)
     if one.family == "output":
-        kind = one.operation in _SATURATING and history.flat and _slope(one) < OUTPUT
+        kind = one.operation in SATURATING and history.flat and _slope(one) < OUTPUT
     return kind and one.slope is not None and not one.gates
 
 

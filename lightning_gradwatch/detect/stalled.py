@@ -11,6 +11,7 @@ from lightning_gradwatch.detect.symptom import Symptom, known
 from lightning_gradwatch.records import Frame, Kind, Quantity, Severity
 from lightning_gradwatch.records.formats import is_used
 from lightning_gradwatch.records.history import History
+from lightning_gradwatch.records.names import layers_of
 from lightning_gradwatch.records.threshold import Threshold
 
 # ||dw||/||w|| of the weight in the middle: after a thousand steps of this size weights have changed by a thousandth.
@@ -54,12 +55,11 @@ class Stalled:
 
     def examine(self, frame: Frame, history: History) -> Iterable[Symptom]:
         """One symptom a frame on which an optimizer was free to move weights."""
-        updates = [r.update for r in frame.parameters if r.update is not None and r.fan > 1]
-        if not updates or not is_used(frame) or not frame.norm:
+        update, norm = frame.update, frame.norm
+        if update is None or not is_used(frame) or not norm:
             return
-        update = statistics.median(updates)
         # Weights that do not move need no long look at the loss; noise that makes it seem to fall ends no finding.
-        stands = (history.progress or 0.0) < ARRIVED and not _has_arrived(history) and _could_gain(frame)
+        stands = (history.progress or 0.0) < ARRIVED and not _has_arrived(history) and _could_gain(frame, norm)
         if not stands:
             yield Symptom(id="stalled", kind=Kind.STALLED, present=False, lingers=False)
             return
@@ -80,12 +80,12 @@ class Stalled:
         )
 
 
-def _could_gain(frame: Frame) -> bool:
+def _could_gain(frame: Frame, norm: float) -> bool:
     """Whether the loss is neither at its floor nor all but zero; true where nobody knows."""
     weights = math.hypot(*((r.weight or 0.0) * math.sqrt(r.size) for r in frame.parameters))
-    if not frame.loss or not weights or not frame.norm:
+    if not frame.loss or not weights:
         return True
-    return LITTLE <= frame.norm * weights / abs(frame.loss) <= NOTHING
+    return LITTLE <= norm * weights / abs(frame.loss) <= NOTHING
 
 
 def _has_arrived(history: History) -> bool:
@@ -97,4 +97,4 @@ def _has_arrived(history: History) -> bool:
 
 def _stillest(frame: Frame) -> tuple[str, ...]:
     moved = sorted((r.update, r.name) for r in frame.parameters if r.update is not None and r.fan > 1)
-    return tuple(dict.fromkeys(name.rpartition(".")[0] or name for _, name in moved))
+    return layers_of(name for _, name in moved)

@@ -8,7 +8,7 @@ from typing import ClassVar
 from lightning_gradwatch.detect.symptom import Symptom
 from lightning_gradwatch.records import Frame, Kind, Quantity, Severity
 from lightning_gradwatch.records.history import History
-from lightning_gradwatch.records.names import module_of
+from lightning_gradwatch.records.names import layers_of
 from lightning_gradwatch.records.threshold import Threshold
 
 # Share of the tensors that get a gradient.  Some that are left out are a choice; most of them are a list that was made
@@ -40,7 +40,7 @@ class Unowned:
             lingers=bool(frame.unowned),
             severity=Severity.WARNING if share >= MOST or strangers else Severity.INFO,
             summary=f"{len(frame.unowned)} parameters get a gradient, and no optimizer has them{old}",
-            layers=tuple(dict.fromkeys(module_of(name) or name for name in frame.unowned)),
+            layers=layers_of(frame.unowned),
             evidence=(
                 Quantity(name="parameters of no optimizer", value=float(len(frame.unowned)), unit="tensors"),
                 Quantity(name="share of those with a gradient", value=share, unit="of all tensors"),

@@ -73,10 +73,9 @@ def stall(frame: Frame, ledger: Ledger | None, anatomy: Anatomy) -> Stall:
     adaptive = is_adaptive(frame)
     sizes = [r.rms for r in frame.parameters if r.rms is not None and r.fan > 1]
     gradient = statistics.median(sizes) if sizes else None
-    updates = [r.update for r in frame.parameters if r.update is not None and r.fan > 1]
     rate = max(frame.rates, default=0.0)
     return Stall(
-        update=statistics.median(updates) if updates else None,
+        update=frame.update,
         rate=max(0.0, math.log10(ORDINARY_RATE[adaptive] / rate)) if rate > 0 else 0.0,
         rate_now=rate,
         ordinary=ORDINARY_RATE[adaptive],

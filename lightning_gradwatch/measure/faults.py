@@ -92,7 +92,7 @@ def _origin(graph: Graph, names: Mapping[int, str], where: Places) -> Fault | No
                 return Fault(layer=layer, operation=name, forward=True, operand=math.nan)
             continue
         inputs, results = _kept(node)
-        layer = where.own.get(node, where.layer(node))
+        layer = where.user(node)
         if any(map(_is_bad, inputs)):
             return _before(graph, node, where)
         seen = look(name, node)
@@ -111,7 +111,7 @@ def _before(graph: Graph, node: Node, where: Places) -> Fault:
         below = [child for child in graph.edges[below[0]] if child in where.layers]
     if below:
         return Fault(layer=where.layer(below[0]), operation=graph.operations[below[0]], forward=True)
-    layer = where.own.get(node, where.layer(node))
+    layer = where.user(node)
     return Fault(layer=layer, operation=graph.operations[node], forward=True, operand=math.nan)
 
 

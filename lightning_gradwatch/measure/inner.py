@@ -124,13 +124,13 @@ def _find(graph: Graph, where: Places) -> dict[str, _Group]:
     """The operations by layer and kind, loss first."""
     found: dict[str, _Group] = {}
     for node, kind in graph.families.items():
-        if kind == "recurrent" and retention(node) is not None:
-            group = _Group(where.own.get(node, where.layer(node)), FORGET, "gate", gates=True)
+        if kind == "recurrent" and (kept := retention(node)) is not None:
+            group = _Group(where.user(node), FORGET, "gate", gates=True, slope=kept[0], rows=kept[1])
             found.setdefault(group.key, group).nodes.append(node)
         if kind not in _READ:
             continue
         name = graph.operations[node]
-        layer = where.own.get(node, where.layer(node)) if kind == "norm" else where.layer(node)
+        layer = where.user(node) if kind == "norm" else where.layer(node)
         group = _Group(layer, name, "output", channels=where.made_by(node).startswith("Conv"))
         group = found.setdefault(group.key, group)
         group.nodes.append(node)
@@ -160,11 +160,9 @@ def _gates(graph: Graph, node: Node) -> bool:
 
 
 def _fill(group: _Group, graph: Graph, silence: Silence) -> None:
-    nodes = _spread(group.nodes, MOST_USES)
-    if group.family == "gate":
-        kept = retention(nodes[0])
-        group.slope, group.rows = kept or (None, 0)
+    if group.family == "gate":  # told already
         return
+    nodes = _spread(group.nodes, MOST_USES)
     if group.family == "norm":
         group.units, group.rows = _extent(group.operation, nodes[0])
         return

@@ -25,6 +25,10 @@ class Places:
         """The module whose output an operation acts on; "" where unknown."""
         return self.layers.get(node, (0, "", ""))[1]
 
+    def user(self, node: Node) -> str:
+        """The module whose parameters an operation uses itself; of one without any, the one whose output it acts on."""
+        return self.own[node] if node in self.own else self.layer(node)
+
     def made_by(self, node: Node) -> str:
         """The operation of that layer."""
         return self.layers.get(node, (0, "", ""))[2]

@@ -6,6 +6,7 @@ All gradient sizes are true sizes: unscaled, undivided by the loss scale, and in
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -169,6 +170,12 @@ class Frame:
         """L2 norm of the gradient of everything measured on this step; None: no gradient."""
         norms = [reading.norm for reading in self.parameters if reading.norm is not None]
         return math.hypot(*norms) if norms else None
+
+    @property
+    def update(self) -> float | None:
+        """``||dw||/||w||`` of the weight in the middle, biases left out; None: none was measured."""
+        updates = [r.update for r in self.parameters if r.update is not None and r.fan > 1]
+        return statistics.median(updates) if updates else None
 
     @property
     def clip_ratio(self) -> float | None:

@@ -26,11 +26,12 @@ def reckoned(frame: Frame) -> tuple[TimeProfile, ...]:
         ()
     """
     seen = {profile.layer for profile in frame.times}
-    shut = [one for one in frame.operations if one.operation == OPERATION and one.slope is not None]
     ledger = frame.ledgers[0].name if frame.ledgers else "loss"
     profiles: list[TimeProfile] = []
-    for one in shut:
-        if one.layer in seen or one.slope is None or one.slope >= CLOSED or one.rows < 2:
+    for one in frame.operations:
+        if one.operation != OPERATION or one.slope is None or one.slope >= CLOSED:
+            continue
+        if one.layer in seen or one.rows < 2:
             continue
         step, last = math.log10(max(one.slope, _LEAST)), one.rows - 1
         profiles.append(

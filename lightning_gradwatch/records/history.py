@@ -199,12 +199,12 @@ def _levels(losses: Sequence[float]) -> tuple[float, float]:
 
 
 def _moment(frame: Frame) -> Moment:
-    updates = [r.update for r in frame.parameters if r.update is not None and r.fan > 1]
+    loss, update = frame.loss, frame.update
     return Moment(
         step=frame.step,
-        loss=math.nan if frame.loss is None else frame.loss,
+        loss=math.nan if loss is None else loss,
         norm=_log10(frame.norm),
-        update=statistics.median(updates) if updates else math.nan,
+        update=math.nan if update is None else update,
     )
 
 

@@ -20,6 +20,16 @@ def module_of(parameter: str) -> str:
     return layer if parametrized else parameter.rpartition(".")[0]
 
 
+def layers_of(parameters: Iterable[str]) -> tuple[str, ...]:
+    """The modules of these parameters, each once, in their order; a parameter of the model itself stands for itself.
+
+    Example:
+        >>> layers_of(["net.0.weight", "net.0.bias", "scale"])
+        ('net.0', 'scale')
+    """
+    return tuple(dict.fromkeys(module_of(name) or name for name in parameters))
+
+
 def common_module(modules: Iterable[str]) -> str:
     """The innermost module that holds all of these; "" for the model itself.
 

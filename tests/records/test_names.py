@@ -1,6 +1,6 @@
 import pytest
 
-from lightning_gradwatch.records.names import module_of
+from lightning_gradwatch.records.names import layers_of, module_of
 
 
 @pytest.mark.parametrize(
@@ -15,3 +15,8 @@ from lightning_gradwatch.records.names import module_of
 )
 def test_module_of(parameter, module):
     assert module_of(parameter) == module
+
+
+def test_layers_of():
+    names = ("net.1.parametrizations.weight.original0", "net.1.bias", "scale", "net.0.weight")
+    assert layers_of(names) == ("net.1", "scale", "net.0")

@@ -10,7 +10,7 @@ from lightning_gradwatch.detect.sagemaker.symptoms import said
 from lightning_gradwatch.detect.symptom import Symptom
 from lightning_gradwatch.records import Frame, Kind, ParameterReading, Quantity
 from lightning_gradwatch.records.history import History
-from lightning_gradwatch.records.names import module_of
+from lightning_gradwatch.records.names import layers_of
 from lightning_gradwatch.records.threshold import Threshold
 
 # SageMaker's ``threshold``: mean absolute value of a gradient.
@@ -45,7 +45,7 @@ class VanishingGradient:
             "VanishingGradient",
             Kind.VANISHING,
             text,
-            map(_module, small),
+            layers_of(small),
             Quantity(name="mean absolute gradient, at most", value=mean),
             Quantity(name="parameters below the threshold", value=float(len(small)), unit="parameters"),
         )
@@ -89,10 +89,6 @@ class ExplodingTensor:
             "ExplodingTensor",
             Kind.NONFINITE,
             f"{where} is not finite" if broken or wild else "",
-            (_module(r.name) for r in broken),
+            layers_of(r.name for r in broken),
             Quantity(name="non-finite elements", value=elements, unit="elements"),
         )
-
-
-def _module(parameter: str) -> str:
-    return module_of(parameter) or parameter

@@ -10,7 +10,7 @@ from lightning_gradwatch.detect.symptom import Symptom
 from lightning_gradwatch.records import Frame, Kind, Quantity
 from lightning_gradwatch.records.formats import is_used
 from lightning_gradwatch.records.history import History
-from lightning_gradwatch.records.names import module_of
+from lightning_gradwatch.records.names import layers_of
 from lightning_gradwatch.records.threshold import Threshold
 
 # SageMaker's ``large_threshold`` and ``small_threshold``.
@@ -50,7 +50,7 @@ def _symptom(kind: Kind, clause: str, found: list[tuple[float, str]], ratio: flo
         "WeightUpdateRatio",
         kind,
         text,
-        (module_of(name) or name for _, name in found),
+        layers_of(name for _, name in found),
         Quantity(name="update beside the weight", value=ratio, unit="ratio"),
         Quantity(name="parameters beyond the threshold", value=float(len(found)), unit="parameters"),
         clause=clause,
