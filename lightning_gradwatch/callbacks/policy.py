@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from lightning_gradwatch.callbacks import arguments
+from lightning_gradwatch import arguments
 from lightning_gradwatch.records import Event, Finding, Kind
 
 OnVanishing = Literal["warn", "decay_lr", "stop", "ignore"]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from lightning_gradwatch.callbacks import arguments
+from lightning_gradwatch import arguments
 from lightning_gradwatch.callbacks.policy import OnVanishing, Policy
 from lightning_gradwatch.detect import Judge, detectors
 from lightning_gradwatch.detect.profiles import PROFILES, Profile

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lightning_gradwatch.errors import WrongArgument
+from lightning_gradwatch import arguments
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,8 @@ class Schedule:
     dense: int = 10
 
     def __post_init__(self) -> None:
-        for name, least in (("every_n_steps", 1), ("dense", 0)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise WrongArgument(name, f"a whole number of at least {least}", value)
+        arguments.whole("every_n_steps", self.every_n_steps, 1)
+        arguments.whole("dense", self.dense, 0)
 
     def due(self, step: int) -> bool:
         """Whether this step is measured."""

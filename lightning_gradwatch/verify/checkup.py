@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from lightning_gradwatch import _lightning
+from lightning_gradwatch import _lightning, arguments
 from lightning_gradwatch.anatomy import inspect_model
 from lightning_gradwatch.diagnose import Ignoring
 from lightning_gradwatch.errors import WrongArgument
@@ -73,10 +73,8 @@ def checkup(
         >>> report.forecast.layer, report.forecast.expected < -6
         ('0', True)
     """
-    if isinstance(batches, bool) or not isinstance(batches, int) or batches < 1:
-        raise WrongArgument("batches", "a whole number of at least 1", batches)
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise WrongArgument("seed", "a whole number of at least 0", seed)
+    arguments.whole("batches", batches, 1)
+    arguments.whole("seed", seed, 0)
     ignoring = Ignoring(ignore)
     with own_ground(seed):
         config = {"ignore": dict(ignore)} if ignore else {}

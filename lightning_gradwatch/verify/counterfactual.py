@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import nn
 
-from lightning_gradwatch import _lightning
+from lightning_gradwatch import _lightning, arguments
 from lightning_gradwatch.anatomy import inspect_model
 from lightning_gradwatch.errors import WrongArgument
 from lightning_gradwatch.records import Anatomy, Cause, CauseKind, Finding, Frame, Remedy
@@ -84,8 +84,7 @@ def prove_all(
         seed: of the random numbers.
         beginning: parameter -> root mean square when the fit began, where that is known.
     """
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise WrongArgument("seed", "a whole number of at least 0", seed)
+    arguments.whole("seed", seed, 0)
     if not isinstance(model, nn.Module):
         raise WrongArgument("model", "the network that the finding is about", type(model).__name__)
     with own_ground(seed):

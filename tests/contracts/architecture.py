@@ -25,7 +25,7 @@ LAYERS = (
     {"measure", "detect", "diagnose"},
     {"anatomy"},
     {"records"},
-    {"_lightning"},
+    {"_lightning", "arguments"},
     {"_imports", "errors"},
 )
 RANK = {folder: rank for rank, folders in enumerate(LAYERS) for folder in folders}

@@ -1,4 +1,4 @@
-"""Checks what users pass to a callback, so that a mistake is told at construction and not at step 40,000."""
+"""Checks what users pass, so that a mistake is told at once and not at step 40,000."""
 
 from __future__ import annotations
 

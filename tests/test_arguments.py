@@ -1,7 +1,6 @@
 import pytest
 
-from lightning_gradwatch import WrongArgument
-from lightning_gradwatch.callbacks import arguments
+from lightning_gradwatch import WrongArgument, arguments
 
 
 @pytest.mark.parametrize(
