@@ -10,18 +10,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from lightning_gradwatch.anatomy.sharding import activation_copies, is_partial, local, plain_copies
+from lightning_gradwatch.anatomy.sharding import activation_copies, local, plain_copies
 from lightning_gradwatch.measure import activations
 from lightning_gradwatch.measure.formats import dtype_name, formats_in
 from lightning_gradwatch.measure.graph import Graph, Node, Use, deepest, trunk, uses, walk
 from lightning_gradwatch.measure.inputs import given
 from lightning_gradwatch.measure.norms import joint_l2
 from lightning_gradwatch.measure.opaque import Hidden, look_inside
+from lightning_gradwatch.measure.prehooks import prehook
 from lightning_gradwatch.measure.ranks import Share
 from lightning_gradwatch.measure.segments import Cut, adopt, cut
 from lightning_gradwatch.records import Ledger, Segment
@@ -53,29 +53,19 @@ class OpenLedger:
         self._given = [given(end)]
         nodes = [piece.first for piece in cuts] + [end]
         self._entries: list[tuple[str, int]] = [("", 0)] * len(nodes)  # number format and elements of what enters
-        self._norms: list[Tensor | None] = [None] * len(nodes)
+        self.norms: list[Tensor | None] = [None] * len(nodes)
         self._single = [False] * len(nodes)  # whether it is the gradient of the one number that is the loss
         self._copies = copies  # for each of them on how many ranks of one data-parallel group the same part lies
         self.error: Exception | None = None
-        self._handles = [node.register_prehook(self._reader(i)) for i, node in enumerate(nodes)]
+        self._handles = [node.register_prehook(prehook(self, i, self._take)) for i, node in enumerate(nodes)]
         for piece in cuts:  # a node keeps the graph and all its activations alive
             piece.first, piece.nodes = None, []
 
-    def _reader(self, index: int) -> Any:
-        def read(gradients: tuple[Tensor | None, ...]) -> None:
-            if self._norms[index] is not None or self.error is not None:  # a second backward through the same graph
-                return
-            try:
-                present = [g for g in gradients if g is not None]
-                if present and not any(map(is_partial, present)):
-                    self._norms[index] = joint_l2(present)
-                    self._entries[index] = (dtype_name(present[0].dtype), sum(local(g).numel() for g in present))
-                    self._copies[index] = activation_copies(present[0], self._copies[index])
-                    self._single[index] = all(gradient.dim() == 0 for gradient in present)
-            except Exception as error:  # would otherwise surface in the middle of the user's backward
-                self.error = error
-
-        return read
+    def _take(self, index: int, gradients: list[Tensor]) -> None:
+        self.norms[index] = joint_l2(gradients)
+        self._entries[index] = (dtype_name(gradients[0].dtype), sum(local(g).numel() for g in gradients))
+        self._copies[index] = activation_copies(gradients[0], self._copies[index])
+        self._single[index] = all(gradient.dim() == 0 for gradient in gradients)
 
     def close(self) -> None:
         """Take the hooks away; safe at any time, also twice."""
@@ -85,12 +75,12 @@ class OpenLedger:
 
     def pending(self) -> list[Tensor]:
         """The 0-d tensors still on their device; ``finish`` wants their values in this order."""
-        readings = [*self._norms, *self._slopes, *self._dead, *self._given]
+        readings = [*self.norms, *self._slopes, *self._dead, *self._given]
         return [reading for reading in readings if reading is not None]
 
     def shares(self) -> list[Share]:
         """``pending``, with how the ranks' numbers make the whole."""
-        norms = zip(self._norms, self._copies, self._single, strict=True)
+        norms = zip(self.norms, self._copies, self._single, strict=True)
         return [
             *(
                 # Every rank has a loss of its own, and one process has one: their gradients do not add up.
@@ -104,7 +94,7 @@ class OpenLedger:
 
     def structure(self) -> object:
         """What ranks must have in common for their numbers to be of one ledger."""
-        read = [[reading is None for reading in part] for part in (self._norms, self._slopes, self._dead, self._given)]
+        read = [[reading is None for reading in part] for part in (self.norms, self._slopes, self._dead, self._given)]
         return self.name, self.target, self._kinds, [(piece.label, piece.modules) for piece in self._cuts], read
 
     def _size(self, index: int) -> int:
@@ -116,10 +106,10 @@ class OpenLedger:
         """The record; None when the backward did not pass the whole trunk (it raised, or was cut short)."""
         if self.error is not None:
             raise self.error
-        if any(norm is None for norm in self._norms):
+        if any(norm is None for norm in self.norms):
             return None
         queue = iter(values)
-        logs = [_log10(next(queue)) - math.log10(self._scale) for _ in self._norms]
+        logs = [_log10(next(queue)) - math.log10(self._scale) for _ in self.norms]
         slopes = [None if s is None else next(queue) for s in self._slopes]
         dead = [None if d is None else next(queue) for d in self._dead]
         [given_rms] = [None if g is None else next(queue) for g in self._given]

@@ -15,9 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lightning_gradwatch.anatomy.sharding import activation_copies, is_partial, local
+from lightning_gradwatch.anatomy.sharding import activation_copies, local
 from lightning_gradwatch.measure.graph import Graph, Node, uses
 from lightning_gradwatch.measure.norms import joint_l2
+from lightning_gradwatch.measure.prehooks import prehook
 from lightning_gradwatch.measure.ranks import Share
 from lightning_gradwatch.records import TimeProfile
 from lightning_gradwatch.records.names import module_of
@@ -36,28 +37,18 @@ class Profile:
         self.ledger, self.layer, self._scale, self._copies = ledger, layer, scale, copies
         self.steps = 0
         self.error: Exception | None = None
-        self._norms: list[Tensor | None] = []
+        self.norms: list[Tensor | None] = []
         self._handles: list[Any] = []
 
     def follow_uses(self, nodes: Sequence[Node]) -> None:
         """Keep a norm at each of these operations, or at some of them, evenly spread."""
         self.steps, chosen = len(nodes), _spread(len(nodes))
-        self._norms = [None] * len(chosen)
-        self._handles = [nodes[place].register_prehook(self._at(i)) for i, place in enumerate(chosen)]
+        self.norms = [None] * len(chosen)
+        self._handles = [nodes[place].register_prehook(prehook(self, i, self._take)) for i, place in enumerate(chosen)]
 
-    def _at(self, index: int) -> Any:
-        def read(gradients: tuple[Tensor | None, ...]) -> None:
-            if self._norms[index] is not None or self.error is not None:  # a second backward through the same graph
-                return
-            try:
-                present = [g for g in gradients if g is not None]
-                if present and not any(map(is_partial, present)):
-                    self._norms[index] = joint_l2(present)
-                    self._copies = activation_copies(present[0], self._copies)
-            except Exception as error:  # would otherwise surface in the middle of the user's backward
-                self.error = error
-
-        return read
+    def _take(self, index: int, gradients: list[Tensor]) -> None:
+        self.norms[index] = joint_l2(gradients)
+        self._copies = activation_copies(gradients[0], self._copies)
 
     def follow_input(self, node: Any, time: int, backwards: bool) -> None:
         """Keep the norms of the gradient of what a fused layer is given, step by step.
@@ -69,7 +60,7 @@ class Profile:
         """
 
         def read(inputs: tuple[Tensor | None, ...], outputs: tuple[Tensor | None, ...]) -> None:
-            if self._norms or self.error is not None or not inputs or inputs[0] is None or inputs[0].dim() != 3:
+            if self.norms or self.error is not None or not inputs or inputs[0] is None or inputs[0].dim() != 3:
                 return
             try:
                 rows = local(inputs[0]).movedim(time, 0)
@@ -77,7 +68,7 @@ class Profile:
                 self.steps = len(rows)
                 some = rows[_spread(len(rows))]
                 wide = torch.float32 if some.device.type == "mps" else torch.float64
-                self._norms = [torch.linalg.vector_norm(some.flatten(1), dim=1, dtype=wide)]
+                self.norms = [torch.linalg.vector_norm(some.flatten(1), dim=1, dtype=wide)]
             except Exception as error:
                 self.error = error
 
@@ -91,8 +82,8 @@ class Profile:
 
     def shares(self) -> list[Share]:
         """The numbers still on their devices; none where the backward did not pass everywhere."""
-        norms = [norm.reshape(-1) for norm in self._norms if norm is not None]
-        if not norms or len(norms) < len(self._norms) or self.error is not None:
+        norms = [norm.reshape(-1) for norm in self.norms if norm is not None]
+        if not norms or len(norms) < len(self.norms) or self.error is not None:
             return []
         whole = torch.cat([norm.double() for norm in norms]) if len(norms) > 1 else norms[0]
         count = whole.numel()
