@@ -41,7 +41,7 @@ class SaturatedGates:
         for reading in frame.parameters:
             module = module_of(reading.name)
             scale = _scale(reading)
-            if scale is None or frame.skipped or any(layer == module or layer.startswith(module) for layer in seen):
+            if scale is None or frame.skipped or any(f"{layer}.".startswith(f"{module}.") for layer in seen):
                 continue
             yield Symptom(
                 id=f"saturation:{reading.name}",

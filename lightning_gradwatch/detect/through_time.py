@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from lightning_gradwatch.detect.symptom import Symptom, known
 from lightning_gradwatch.records import Frame, Kind, Quantity, Severity, TimeProfile
-from lightning_gradwatch.records.gates import reckoned
+from lightning_gradwatch.records.gates import CLOSED, reckoned
 from lightning_gradwatch.records.history import History
 from lightning_gradwatch.records.threshold import Threshold
 
@@ -31,6 +31,12 @@ class VanishingThroughTime:
         Threshold(name="opens at", value=ENTER, unit="decades below the best-fed step", why="as along depth"),
         Threshold(name="stays open down to", value=LEAVE, unit="decades below the best-fed step", why="as along depth"),
         Threshold(name="critical at", value=CRITICAL, unit="decades below the best-fed step", why="as along depth"),
+        Threshold(
+            name="shut",
+            value=CLOSED,
+            unit="of the cell kept a step",
+            why="a forget gate that is meant to be learned begins near one half",
+        ),
     )
 
     def examine(self, frame: Frame, history: History) -> Iterable[Symptom]:

@@ -23,6 +23,11 @@ def test_weights_that_drive_every_gate_to_its_end():
     assert findings(1.0, losses=FALLS)[0].severity == "info"
 
 
+def test_a_layer_whose_name_only_begins_alike_shows_nothing_of_it():
+    other = OperationReading(layer="rnn2", operation="Tanh", family="activation", slope=0.6)
+    assert findings(1.0, operations=(other,))[0].layers == ("rnn",)
+
+
 @pytest.mark.parametrize(
     "told",
     [
