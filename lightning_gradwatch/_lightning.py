@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import functools
 import importlib
+import logging
 import sys
+import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from types import ModuleType
@@ -60,6 +62,17 @@ def callback_in_both(kind: C) -> C:
     for name in NAMESPACES:
         when_imported(name, join)
     return kind
+
+
+def callback_when_imported(kind: C) -> C:
+    """The same for a class that is to be had without Lightning: it is a callback of each as soon as that is imported.
+
+    Args:
+        kind: must have a base of its own besides ``object``, which Lightning's is put beside.
+    """
+    if any(name in sys.modules for name in NAMESPACES):
+        kind.__bases__ = (*kind.__bases__, *callback_bases())
+    return callback_in_both(kind)
 
 
 def _import(name: str) -> ModuleType | None:
@@ -242,6 +255,30 @@ def unwrapped_module(model: Any) -> Any:
     while type(model).__name__ in ("_FabricModule", "DistributedDataParallel", "DataParallel"):
         model = model.module
     return model
+
+
+def builds_late(module: Any) -> bool:
+    """Whether this LightningModule makes its parts in ``configure_model``, and has none of them yet."""
+    late = getattr(type(module), "configure_model", None)
+    own = late is not None and not late.__module__.startswith(NAMESPACES)
+    return own and next(module.parameters(), None) is None
+
+
+def training_batches(trainer: Any) -> Any:
+    """The batches that the fit trains on, on its device, as the network gets them."""
+    strategy = trainer.strategy
+    for batch in trainer.train_dataloader:
+        yield strategy.batch_to_device(batch, dataloader_idx=0)
+
+
+def say(text: str, *, warns: bool = False) -> None:
+    """Tell the user, on one rank."""
+    if not is_rank_zero():
+        return
+    if warns:
+        warnings.warn(text, stacklevel=2)
+    else:
+        logging.getLogger("lightning_gradwatch").info(text)
 
 
 def was_fitted(module: Any) -> bool:

@@ -7,10 +7,13 @@ import importlib
 import inspect
 import pkgutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import metadata
+from typing import Any
 
+from lightning_gradwatch.errors import WrongArgument
 from lightning_gradwatch.remedies.base import RemedyRule
+from lightning_gradwatch.remedies.treatment import Treatment
 
 PACKAGE = GROUP = "lightning_gradwatch.remedies"  # the folder, and the entry points of other packages
 
@@ -26,6 +29,22 @@ def remedies() -> tuple[RemedyRule, ...]:
 def is_own(rule: RemedyRule) -> bool:
     """Whether it is one of this package's."""
     return type(rule).__module__.startswith(PACKAGE + ".")
+
+
+def remake(spec: Mapping[str, Any]) -> Treatment:
+    """A treatment from its data (``Treatment.spec``).
+
+    Raises:
+        WrongArgument: there is no such treatment, or it does not take these arguments.
+    """
+    known = {rule.name: type(rule) for rule in remedies() if isinstance(rule, Treatment)}
+    name, arguments = spec.get("remedy"), spec.get("arguments")
+    if name not in known or not isinstance(arguments, dict):
+        raise WrongArgument("spec", "the data of a treatment that is installed", name, sorted(known))
+    try:
+        return known[name](**arguments)
+    except TypeError as error:
+        raise WrongArgument("spec", f"arguments of {name}", str(error)) from error
 
 
 def _own() -> Iterator[RemedyRule]:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_gradwatch.records import Frame
-from lightning_gradwatch.verify.ground import reseed
+from lightning_gradwatch.remedies.surgery.ground import reseed
 from lightning_gradwatch.verify.interventions.base import Change, floats
 from lightning_gradwatch.verify.objective import Objective
 from lightning_gradwatch.verify.rehearsal import Rehearsal

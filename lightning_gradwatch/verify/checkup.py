@@ -21,7 +21,7 @@ from lightning_gradwatch.verify.batches import take
 from lightning_gradwatch.verify.bench import Bench
 from lightning_gradwatch.verify.casebook import Casebook
 from lightning_gradwatch.verify.counterfactual import Trials
-from lightning_gradwatch.verify.ground import own_ground, reseed
+from lightning_gradwatch.remedies.surgery.ground import own_ground, reseed
 from lightning_gradwatch.verify.objective import Objective
 from lightning_gradwatch.verify.rehearsal import Rehearsal
 from lightning_gradwatch.verify.stage import is_module

@@ -20,7 +20,7 @@ from lightning_gradwatch.remedies import prescribe
 from lightning_gradwatch.verify import notes
 from lightning_gradwatch.verify.batches import take
 from lightning_gradwatch.verify.bench import Bench
-from lightning_gradwatch.verify.ground import own_ground
+from lightning_gradwatch.remedies.surgery.ground import own_ground
 from lightning_gradwatch.verify.interventions import Intervention, Scene, intervention
 from lightning_gradwatch.verify.objective import Objective
 from lightning_gradwatch.verify.rehearsal import Rehearsal

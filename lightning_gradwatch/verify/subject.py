@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from lightning_gradwatch import _lightning
 from lightning_gradwatch.errors import WrongArgument
-from lightning_gradwatch.verify.ground import reseed
+from lightning_gradwatch.remedies.surgery.ground import reseed
 from lightning_gradwatch.verify.redraw import redraw
 from lightning_gradwatch.verify.stage import is_module, set_up
 

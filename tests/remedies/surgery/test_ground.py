@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lightning_gradwatch.verify.ground import own_ground, reseed
+from lightning_gradwatch.remedies.surgery.ground import own_ground, reseed
 
 
 def draw():

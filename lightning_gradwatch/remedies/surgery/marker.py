@@ -1,0 +1,106 @@
+"""The marker in a treated network's state, so that weights are never loaded into a network that computes otherwise.
+
+A treated network's ``state_dict`` has one key more, which is a sentence.  Loaded into a network with the same treatment
+it is taken out again; loaded into one without it, torch's own error says it: "Unexpected key(s) in state_dict:
+lightning_gradwatch: these weights belong to a network treated with ReplaceActivation('relu') ...".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+_BEGINS = "lightning_gradwatch: these weights belong to a network treated with "
+
+Spec = dict[str, Any]
+
+
+class Marker:
+    """Hooks on a treated network; one for all treatments of it."""
+
+    def __init__(self) -> None:
+        self.specs: list[tuple[str, Spec]] = []  # as people read it, and as data
+
+    @property
+    def key(self) -> str:
+        """The sentence."""
+        told = ", ".join(told for told, _ in self.specs)
+        return f"{_BEGINS}{told}; give the new one the same, e.g. Trainer(callbacks=[{told}])"
+
+    @property
+    def value(self) -> Tensor:
+        """The treatments as JSON, in a tensor: what checkpoints may hold."""
+        return torch.tensor(list(json.dumps([spec for _, spec in self.specs]).encode()), dtype=torch.uint8)
+
+
+def mark(model: nn.Module, told: str, spec: Spec) -> None:
+    """Note a treatment in the network's state."""
+    marker = marker_of(model)
+    if marker is None:
+        marker = Marker()
+        model.register_state_dict_post_hook(_Saves(marker))
+        model.register_load_state_dict_pre_hook(_Loads(marker))
+    marker.specs.append((told, spec))
+
+
+def unmark(model: nn.Module, told: str) -> None:
+    """Take the last such note back."""
+    marker = marker_of(model)
+    if marker is not None:
+        at = max((i for i, (name, _) in enumerate(marker.specs) if name == told), default=None)
+        if at is not None:
+            del marker.specs[at]
+
+
+def marker_of(model: nn.Module) -> Marker | None:
+    """The marker of a treated network."""
+    return next((hook.marker for hook in model._state_dict_hooks.values() if isinstance(hook, _Saves)), None)
+
+
+def treatments_in(state: Mapping[str, Any], prefix: str = "") -> tuple[str, list[Spec]]:
+    """The key in a ``state_dict`` that tells of treatments, and these; "" and none where there is none.
+
+    Example:
+        >>> model = nn.Linear(1, 1)
+        >>> mark(model, "ReplaceActivation('relu')", {"remedy": "ReplaceActivation"})
+        >>> treatments_in(model.state_dict())[1]
+        [{'remedy': 'ReplaceActivation'}]
+    """
+    for key, value in state.items():
+        if key.startswith(prefix + _BEGINS) and isinstance(value, Tensor):
+            return key, _specs(value)
+    return "", []
+
+
+def _specs(value: Tensor) -> list[Spec]:
+    try:
+        found = json.loads(bytes(value.tolist()).decode())
+    except (TypeError, ValueError):  # a damaged one
+        return []
+    return [spec for spec in found if isinstance(spec, dict)] if isinstance(found, list) else []
+
+
+class _Saves:
+    """A hook that copies and pickles with the network."""
+
+    def __init__(self, marker: Marker) -> None:
+        self.marker = marker
+
+    def __call__(self, module: Any, state: dict[str, Any], prefix: str, metadata: Any) -> None:
+        if self.marker.specs:
+            state[prefix + self.marker.key] = self.marker.value
+
+
+class _Loads:
+    """The same, for loading: on one device or another, the marker is never loaded."""
+
+    def __init__(self, marker: Marker) -> None:
+        self.marker = marker
+
+    def __call__(self, module: Any, state: dict[str, Any], prefix: str, *rest: Any) -> None:
+        if self.marker.specs:
+            state.pop(prefix + self.marker.key, None)

@@ -1,0 +1,244 @@
+"""A remedy that can be carried out: an edit of a live network, an undo, and a callback for any Trainer."""
+
+from __future__ import annotations
+
+import inspect
+import weakref
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from lightning_gradwatch import _lightning
+from lightning_gradwatch.errors import WrongArgument
+from lightning_gradwatch.records import Anatomy, Finding
+from lightning_gradwatch.remedies.applied import Applied
+from lightning_gradwatch.remedies.base import RemedyRule
+from lightning_gradwatch.remedies.moments import Moment
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from lightning_gradwatch.remedies.surgery.edit import Edit
+
+# Lightning hangs these bound methods of the module on every callback of a fit, and never takes them back.
+_LENT = ("log", "log_dict")
+
+
+@dataclass(frozen=True)
+class Applies:
+    """Whether a treatment fits a network; true or false, and if false the sentence that says why."""
+
+    why_not: str = ""
+
+    def __bool__(self) -> bool:
+        return not self.why_not
+
+
+class _Rule(RemedyRule):
+    """Between a treatment and what it is; Lightning's ``Callback`` joins here (``_lightning.callback_when_imported``)."""
+
+
+_Base: Any = _Rule
+
+
+class Treatment(_Base):
+    """Base of the remedies that can be carried out.
+
+    Subclasses set the class attributes below and those of ``RemedyRule``, store every argument of ``__init__`` under
+    its own name, and write ``_edit``.  Reading, keeping, undoing, resuming and telling are done here.
+
+    Args:
+        where: names of modules, of parts that hold them, or patterns of names (``"encoder.*"``); None: everywhere.
+        seed: of the random numbers of the edit, the same on all ranks; the fit's own numbers are not touched.
+
+    Raises:
+        WrongArgument: an argument breaks its rule.
+    """
+
+    moment: ClassVar[Moment] = Moment.SETUP  # when a fit applies it
+    structural: ClassVar[bool] = False  # whether the network computes something else, or holds other parameters
+    safe_unasked: ClassVar[bool] = False  # whether it may be done to a fit whose user did not ask for it by name
+    cost: ClassVar[str] = ""  # parameters and time that it adds, one sentence
+
+    def __init__(self, *, where: Sequence[str] | None = None, seed: int = 0) -> None:
+        if isinstance(where, str):
+            raise WrongArgument("where", "a list of names, or None", where)
+        self.where = None if where is None else list(where)
+        self.seed = seed
+        self.applied: Applied | None = None  # to the network of the last fit
+        self._treated: weakref.ref[Any] | None = None
+        self._resumed = False
+
+    # --- what it is ---------------------------------------------------------------------------------------------------
+
+    def __repr__(self) -> str:
+        signature = inspect.signature(type(self).__init__).parameters.values()
+        told = [
+            f"{getattr(self, p.name)!r}" if p.kind is p.POSITIONAL_OR_KEYWORD else f"{p.name}={getattr(self, p.name)!r}"
+            for p in signature
+            if p.name != "self" and getattr(self, p.name) != p.default
+        ]
+        return f"{type(self).__name__}({', '.join(told)})"
+
+    def arguments(self) -> dict[str, Any]:
+        """What it was made with, as plain data."""
+        return {name: getattr(self, name) for name in inspect.signature(type(self).__init__).parameters if name != "self"}
+
+    def spec(self) -> dict[str, Any]:
+        """The treatment as data, from which ``remedies.registry.remake`` makes it again."""
+        return {"remedy": self.name, "arguments": self.arguments()}
+
+    def applies_to(self, model: nn.Module, finding: Finding | None = None) -> Applies:
+        """Whether it has something to change in this network, and fits the finding.
+
+        Args:
+            model: the network; it is not changed.
+            finding: what it should cure; None: whatever there is.
+        """
+        from lightning_gradwatch.remedies.surgery.editable import obstacle
+
+        if hindered := obstacle(model):
+            return Applies(hindered)
+        if finding is not None and not any(cause.kind in self.cures for cause in finding.causes):
+            kinds = ", ".join(str(cause.kind) for cause in finding.causes) or "nothing that is known"
+            return Applies(f"{self.name} cures {', '.join(map(str, self.cures))}; the finding is caused by {kinds}.")
+        return self._fits(model)
+
+    def _fits(self, model: nn.Module) -> Applies:
+        """Whether it has something to change in this network; asked where the network can be edited."""
+        return Applies()
+
+    def advice(self, model: nn.Module | None = None) -> str:
+        """What to do by hand: one sentence, and for a network a diff of the user's own source or lines to put there."""
+        from lightning_gradwatch.remedies.surgery.source import patch
+
+        told = f"{self.title[0].upper()}{self.title[1:]}: {self.how}"
+        return told if model is None else f"{told}\n\n{patch(self, model)}"
+
+    @property
+    def how(self) -> str:
+        """How it is done by hand, one sentence."""
+        return (inspect.getdoc(type(self)) or "").splitlines()[0]
+
+    def rewrites(self) -> Sequence[tuple[str, str]]:
+        """Patterns and replacements (``re.sub``) that do it in the lines of a network's source; [] where none can."""
+        return ()
+
+    def snippet(self, model: nn.Module) -> str:
+        """Lines of code to put into one's own program, where no line of its source can be rewritten."""
+        return f"from lightning_gradwatch import {self.name}\n\n{self!r}.apply(model)  # before the optimizer is made"
+
+    def tailored(self, finding: Finding, anatomy: Anatomy) -> Treatment:
+        """The same, with the arguments that suit this finding in this network."""
+        return self
+
+    # --- what it does -------------------------------------------------------------------------------------------------
+
+    def apply(
+        self,
+        model: nn.Module,
+        optimizers: Any = None,
+        where: Sequence[str] | None = None,
+        *,
+        batches: Callable[[], Iterable[Any]] | None = None,
+        undoable: bool = True,
+    ) -> Applied:
+        """Edit a network in place.
+
+        A network that cannot be edited (TorchScript, compiled, sharded) is left as it is, and the answer says why.
+        The random numbers of the process are not touched.
+
+        Args:
+            model: the network.
+            optimizers: the torch optimizer, or several, of its parameters; None: they are not made yet.
+            where: names of modules, or patterns; None: where it was made for.
+            batches: gives training batches, for treatments that look at the data.
+            undoable: keep a copy of everything for ``undo``, as much memory as network and optimizer take.
+
+        Raises:
+            WrongArgument: ``where`` names no module of the network.
+        """
+        from lightning_gradwatch.remedies.surgery.operation import operate
+
+        places = self.where if where is None else list(where)
+        return operate(self, model, _listed(optimizers), places, batches, undoable=undoable)
+
+    @abstractmethod
+    def _edit(self, edit: Edit) -> None:
+        """Change the network: ``edit.modules`` to look at, ``edit.replace`` and ``edit.change`` to do it, ``edit.leave``."""
+
+    # --- as a callback ------------------------------------------------------------------------------------------------
+
+    @property
+    def state_key(self) -> str:
+        """Readable: Lightning names it where a checkpoint needs a callback that is missing."""
+        return repr(self)
+
+    def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        """Before the optimizers are made and the weights of a checkpoint are loaded."""
+        if self._treated is not None and self._treated() is not pl_module:
+            self.applied = None
+        self._resumed = False
+        if self.moment is Moment.SETUP and (stage == "fit" or self.structural):
+            if _lightning.builds_late(pl_module):
+                from lightning_gradwatch.remedies.surgery.late import before_loading
+
+                before_loading(pl_module, lambda: self._treat(trainer, pl_module, ()))
+            else:
+                self._treat(trainer, pl_module, ())
+
+    def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
+        """The optimizers are made, their state is not loaded yet."""
+        if self.moment in (Moment.SETUP, Moment.FIT):
+            self._treat(trainer, pl_module, _lightning.optimizers_of(trainer))
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        """Everything is loaded, the data too."""
+        if self.moment is Moment.DATA and not self._resumed:
+            self._treat(trainer, pl_module, _lightning.optimizers_of(trainer))
+
+    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
+        """The fit dies."""
+        self._let_go()
+
+    def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        """Leave no reference behind."""
+        self._let_go()
+
+    def state_dict(self) -> dict[str, Any]:
+        """That it was applied; what a resumed fit must know."""
+        return {"applied": self.applied is not None}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """A resumed fit has what the treatment did: in its weights."""
+        self._resumed = bool(state_dict.get("applied", False))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies and pickles hold nothing of a fit that runs."""
+        held = {**self.__dict__, "applied": None, "_treated": None}
+        return {name: value for name, value in held.items() if name not in _LENT}
+
+    def _treat(self, trainer: Any, module: Any, optimizers: Sequence[Any]) -> None:
+        """Once for a network, on all ranks alike."""
+        if self.applied is not None:
+            return
+        self.applied = self.apply(
+            module, optimizers, batches=lambda: _lightning.training_batches(trainer), undoable=False
+        )
+        self._treated = weakref.ref(module)
+        _lightning.say(str(self.applied), warns=not self.applied)
+
+    def _let_go(self) -> None:
+        for name in _LENT:
+            self.__dict__.pop(name, None)
+
+
+def _listed(optimizers: Any) -> list[Any]:
+    if optimizers is None:
+        return []
+    several = list(optimizers) if isinstance(optimizers, (list, tuple)) else [optimizers]
+    return [_lightning.unwrapped(optimizer) for optimizer in several]
+
+
+_lightning.callback_when_imported(_Rule)
