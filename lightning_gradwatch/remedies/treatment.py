@@ -60,6 +60,7 @@ class Treatment(_Base):
     structural: ClassVar[bool] = False  # whether the network computes something else, or holds other parameters
     safe_unasked: ClassVar[bool] = False  # whether it may be done to a fit whose user did not ask for it by name
     cost: ClassVar[str] = ""  # parameters and time that it adds, one sentence
+    partners: ClassVar[tuple[str, ...]] = ()  # names of treatments that belong to it: new activations, new weights
 
     def __init__(self, *, where: Sequence[str] | None = None, seed: int = 0) -> None:
         if isinstance(where, str):
@@ -83,7 +84,9 @@ class Treatment(_Base):
 
     def arguments(self) -> dict[str, Any]:
         """What it was made with, as plain data."""
-        return {name: getattr(self, name) for name in inspect.signature(type(self).__init__).parameters if name != "self"}
+        return {
+            name: getattr(self, name) for name in inspect.signature(type(self).__init__).parameters if name != "self"
+        }
 
     def spec(self) -> dict[str, Any]:
         """The treatment as data, from which ``remedies.registry.remake`` makes it again."""

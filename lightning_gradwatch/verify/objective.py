@@ -29,8 +29,8 @@ class Objective:
         self.loss = loss
         self.said: list[str] = []  # what was assumed
 
-    def __call__(self, model: nn.Module, batch: Any) -> Tensor:
-        """The loss, a scalar with a graph.
+    def __call__(self, model: nn.Module, batch: Any, *, graph: bool = True) -> Tensor:
+        """The loss, a scalar; with a graph, unless it is asked for without one.
 
         Raises:
             WrongArgument: there is none that suits, or the one given is not such a scalar.
@@ -38,21 +38,25 @@ class Objective:
         inputs, target = divided(batch)
         output = _output(model, inputs, batch)
         if self.loss is not None:
-            return scalar(self.loss(output, batch))
+            return scalar(self.loss(output, batch), graph=graph)
         own = _part(output, ("loss",))
         if own is not None and own.dim() == 0:
-            return scalar(own)
+            return scalar(own, graph=graph)
         scores = output if isinstance(output, Tensor) else _part(output, ("logits", "output", "last_hidden_state"))
         if scores is None:
             raise WrongArgument("loss", "given where the output is not a tensor", None)
         value, name, why = usual(scores, target)
         if (note := notes.assumed(name, why)) not in self.said:
             self.said.append(note)
-        return scalar(value)
+        return scalar(value, graph=graph)
 
 
-def scalar(loss: Any) -> Tensor:
+def scalar(loss: Any, *, graph: bool = True) -> Tensor:
     """The loss, if it is one.
+
+    Args:
+        loss: what a network or a ``training_step`` gave.
+        graph: whether it must have one.
 
     Raises:
         WrongArgument: it is no scalar tensor that depends on a parameter.
@@ -60,7 +64,7 @@ def scalar(loss: Any) -> Tensor:
     if not isinstance(loss, Tensor) or loss.numel() != 1:
         shape = f"a tensor of shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
         raise WrongArgument("loss", "a tensor of one element", shape)
-    if loss.grad_fn is None:
+    if graph and loss.grad_fn is None:
         raise WrongArgument("loss", "computed from the network's parameters", "a tensor without a graph")
     return loss
 

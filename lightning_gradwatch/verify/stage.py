@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -36,6 +37,14 @@ class NoTrainer:
         self.callbacks: list[Any] = []
         self.callback_metrics: dict[str, Any] = {}
         self.logged_metrics: dict[str, Any] = {}
+
+    def log(self, name: str, value: Any, *args: Any, **kwargs: Any) -> None:
+        """In place of ``self.log``: kept, not logged."""
+        self.logged_metrics[name] = value
+
+    def log_dict(self, values: Any, *args: Any, **kwargs: Any) -> None:
+        """In place of ``self.log_dict``."""
+        self.logged_metrics.update(values)
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(
@@ -73,6 +82,15 @@ def set_up(module: Any, steps: int, data: Any = None, *, ready: bool = False) ->
         getattr(module, hook)(*arguments)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Midway:
+    """A fit that a copy was taken from in its middle: its optimizers' copies, and where it stands."""
+
+    optimizers: Sequence[Any]
+    step: int = 0
+    epoch: int = 0
+
+
 class Stage:
     """One copy of a LightningModule on its stage; it never leaves it.
 
@@ -80,19 +98,26 @@ class Stage:
         module: the copy.
         steps: how many steps there will be.
         backward: what ``self.manual_backward`` does.
+        midway: the fit whose middle it stands in, with batches as its ``training_step`` gets them; None: at the
+            beginning of one, with batches as the loader gives them.
     """
 
-    def __init__(self, module: Any, steps: int, backward: Callable[..., None]) -> None:
-        self.module, self.trouble = module, ""
+    def __init__(self, module: Any, steps: int, backward: Callable[..., None], midway: Midway | None = None) -> None:
+        self.module, self.trouble, self._midway = module, "", midway
         self._trainer = _attach(module, steps)
-        self.optimizers, self._schedulers = self._configured()
+        if midway is None:
+            self.optimizers, self._schedulers = self._configured()
+        else:
+            self.optimizers, self._schedulers = list(midway.optimizers), []
+            self._trainer.global_step, self._trainer.current_epoch = midway.step, midway.epoch
         self._trainer.optimizers = self.optimizers
         module.manual_backward = backward
         module.optimizers = lambda use_pl_optimizer=True: _one_or_all(self.optimizers)
         module.lr_schedulers = lambda: _one_or_all(self._schedulers)
         module.clip_gradients = self._clip
-        module.on_train_start()
-        module.on_train_epoch_start()
+        if midway is None:  # else they have been called
+            module.on_train_start()
+            module.on_train_epoch_start()
 
     def _configured(self) -> tuple[list[Any], list[Any]]:
         try:
@@ -113,14 +138,35 @@ class Stage:
         module = self.module
         batch = self._moved(batch)
         module.on_train_batch_start(batch, index)
-        takes_index = len(inspect.signature(module.training_step).parameters) > 1
-        made = module.training_step(*((batch, index) if takes_index else (batch,)))
+        made = self._handed(module.training_step, batch, index)
         return made.get("loss") if isinstance(made, dict) else made
+
+    @staticmethod
+    def _handed(step: Callable[..., Any], batch: Any, index: int) -> Any:
+        takes_index = len(inspect.signature(step).parameters) > 1
+        return step(*((batch, index) if takes_index else (batch,)))
 
     def _moved(self, batch: Any) -> Any:
         module = self.module
+        if self._midway is not None:
+            return fresh(batch)
         batch = module.on_before_batch_transfer(fresh(batch), 0)
         return module.on_after_batch_transfer(module.transfer_batch_to_device(batch, module.device, 0), 0)
+
+    def score(self, batches: Sequence[Any]) -> dict[str, float]:
+        """Means of what ``validation_step`` logs of these batches; {} where it cannot be run here."""
+        means: dict[str, float] = {}
+        logged = self._trainer.logged_metrics
+        try:
+            for index, batch in enumerate(batches):
+                logged.clear()
+                self._handed(self.module.validation_step, self._moved(batch), index)
+                for name, value in logged.items():
+                    number = value.compute() if hasattr(value, "compute") else value
+                    means[name] = means.get(name, 0.0) + float(number) / len(batches)
+        except Exception:  # the user's own code, in a situation that it was not made for
+            return {}
+        return means
 
     @staticmethod
     def _clip(optimizer: Any, gradient_clip_val: Any = None, gradient_clip_algorithm: Any = None) -> None:
@@ -136,12 +182,8 @@ def _attach(module: Any, steps: int) -> NoTrainer:
     module.trainer = trainer
     for part in module.modules():
         if is_module(part):
-            part.log = part.log_dict = _say_nothing
+            part.log, part.log_dict = trainer.log, trainer.log_dict
     return trainer
-
-
-def _say_nothing(*args: Any, **kwargs: Any) -> None:
-    """In place of ``self.log``."""
 
 
 def _leaves(made: Any) -> Any:

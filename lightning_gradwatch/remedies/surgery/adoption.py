@@ -62,9 +62,7 @@ def _shared(one: str, other: str) -> int:
     return next((depth for depth, (a, b) in enumerate(pairs) if a != b), min(one.count("."), other.count(".")) + 1)
 
 
-def _sort(
-    group: dict[str, Any], places: Mapping[int, int], names: Mapping[int, str], gone: Mapping[int, str]
-) -> None:
+def _sort(group: dict[str, Any], places: Mapping[int, int], names: Mapping[int, str], gone: Mapping[int, str]) -> None:
     """In the order of the model, if those that were there before are in that order."""
     old = [places[id(p)] for p in group["params"] if id(p) in names and id(p) in places]
     if old == sorted(old):

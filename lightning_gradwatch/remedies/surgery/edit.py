@@ -89,7 +89,9 @@ class Edit:
         names = [name for name, _ in named_modules(self.model)]
         for wanted in self.where or ():
             if not any(_fits(name, wanted) for name in names):
-                raise WrongArgument("where", "names of modules of this network, or patterns of them", wanted, names[:12])
+                raise WrongArgument(
+                    "where", "names of modules of this network, or patterns of them", wanted, names[:12]
+                )
 
 
 def _fits(name: str, wanted: str) -> bool:

@@ -23,7 +23,9 @@ def obstacle(model: nn.Module) -> str:
             return "It is TorchScript, whose code is fixed: edit the network that it was made from."
         if type(module).__name__ == "OptimizedModule" or getattr(module, "_compiled_call_impl", None) is not None:
             return "It is compiled (torch.compile): edit the network before it is compiled."
-        if type(module).__name__ in ("FullyShardedDataParallel", "DeepSpeedEngine") or hasattr(module, "_get_fsdp_state"):
+        if type(module).__name__ in ("FullyShardedDataParallel", "DeepSpeedEngine") or hasattr(
+            module, "_get_fsdp_state"
+        ):
             return "It is sharded over several ranks: edit the network before it is wrapped."
     if any(is_sliced(parameter) for parameter in model.parameters()):
         return "Its parameters are sharded over several ranks: edit the network before it is wrapped."

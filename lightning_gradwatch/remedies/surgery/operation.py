@@ -67,6 +67,50 @@ def operate(
     )
 
 
+def operate_all(
+    treatments: Sequence[Treatment],
+    model: nn.Module,
+    optimizers: Sequence[Any],
+    batches: Callable[[], Iterable[Any]] | None = None,
+    *,
+    undoable: bool = True,
+) -> Applied:
+    """Several treatments of one network in order, which are undone together.
+
+    Args:
+        treatments: what to do; each where it was made for.
+        model: the network.
+        optimizers: torch optimizers.
+        batches: gives training batches.
+        undoable: keep what an undo needs, once for all.
+    """
+    kept = Keepsake(model, optimizers) if undoable else None
+    done: list[Applied] = []
+    try:
+        for one in treatments:
+            done.append(operate(one, model, optimizers, one.where, batches, undoable=False))
+    finally:
+        if kept is not None:
+            kept.settle()
+    marked = [one for one, made in zip(treatments, done, strict=True) if made and one.structural]
+
+    def back() -> None:
+        if kept is not None:
+            kept.restore()
+        for one in reversed(marked):
+            unmark(model, repr(one))
+
+    return Applied(
+        " + ".join(map(repr, treatments)),
+        tuple(dict.fromkeys(name for made in done for name in made.changed)),
+        tuple(sentence for made in done for sentence in made.did),
+        tuple(sentence for made in done for sentence in made.left),
+        sum(made.parameters for made in done),
+        {"treatments": [made.spec for made in done if made]},
+        back if kept is not None and any(done) else None,
+    )
+
+
 def _back(kept: Keepsake, model: nn.Module, told: str, structural: bool) -> None:
     kept.restore()
     if structural:
