@@ -36,7 +36,7 @@ class Applies:
 
 
 class _Rule(RemedyRule):
-    """Between a treatment and what it is; Lightning's ``Callback`` joins here (``_lightning.callback_when_imported``)."""
+    """Between a treatment and what it is: Lightning's ``Callback`` joins here, once Lightning is imported."""
 
 
 _Base: Any = _Rule
@@ -169,7 +169,7 @@ class Treatment(_Base):
 
     @abstractmethod
     def _edit(self, edit: Edit) -> None:
-        """Change the network: ``edit.modules`` to look at, ``edit.replace`` and ``edit.change`` to do it, ``edit.leave``."""
+        """Change the network, by ``edit.replace``, or in any other way and noted with ``edit.change``."""
 
     # --- as a callback ------------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ ERRORS = 2.0
 
 
 def compare(before: Sequence[float], after: Sequence[float]) -> str:
-    """ "better", "same" or "worse": of losses, in pairs, by the mean difference beside its standard error.
+    """Whether losses became "better", "worse" or stayed the "same": by the mean difference beside its standard error.
 
     Losses that are not finite are worse than all that are.
 

@@ -126,7 +126,7 @@ class Rehearsal:
 
     @torch.no_grad()
     def score(self, batches: Sequence[Any]) -> dict[str, float]:
-        """The means of what the module's ``validation_step`` logs of these batches; {}: it has none, or logs nothing."""
+        """Means of what the module's ``validation_step`` logs of these batches; {}: it has none, or logs nothing."""
         if self._stage is None:
             return {}
         with _in_eval(self.model):

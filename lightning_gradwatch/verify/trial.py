@@ -1,4 +1,4 @@
-"""A remedy is believed only when it was measured: on copies, beside an untreated one, paired by seed and batch order."""
+"""A remedy is believed only when it was measured: on copies, beside untreated ones, paired by seed and batches."""
 
 from __future__ import annotations
 
@@ -114,7 +114,8 @@ def trial(
         subject = Subject(model, steps, 0, data, ready=_lightning.was_fitted(model))
         objective = None if is_module(subject.base) and loss is None else Objective(loss)
         subject.shape(lambda lazy: Rehearsal(lazy, objective, 1).peek(batches[0]))
-        pairs = [_Pair.of(subject, objective, trained, held, treatments, seed, steps) for seed in range(seeds)]
+        study = _Study(subject, objective, trained, held)
+        pairs = [_Pair.of(study, treatments, seed, steps) for seed in range(seeds)]
     return _verdict(treatments, pairs, steps)
 
 
@@ -124,6 +125,16 @@ def _treatments(remedy: Any) -> tuple[Treatment, ...]:
     if wrong is not None or not several:
         raise WrongArgument("remedy", "a treatment, e.g. Initialize('he'), or several", wrong)
     return several
+
+
+@dataclass(frozen=True)
+class _Study:
+    """What all pairs have in common."""
+
+    subject: Subject
+    objective: Objective | None
+    batches: Sequence[Any]
+    held: Sequence[Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,16 +147,9 @@ class _Pair:
     kept: tuple[str, ...]
 
     @classmethod
-    def of(
-        cls,
-        subject: Subject,
-        objective: Objective | None,
-        batches: Sequence[Any],
-        held: Sequence[Any],
-        treatments: Sequence[Treatment],
-        seed: int,
-        steps: int,
-    ) -> _Pair:
+    def of(cls, study: _Study, treatments: Sequence[Treatment], seed: int, steps: int) -> _Pair:
+        """Train both."""
+        subject, batches, held = study.subject, study.batches, study.held
         order = random.Random(seed).sample(range(len(batches)), len(batches)) if seed else range(len(batches))
         kept: tuple[str, ...] = ()
 
@@ -156,9 +160,8 @@ class _Pair:
             model, kept, _ = subject.drawn(seed)
             return model, None
 
-        origin = Origin(
-            copy=network, objective=objective, batches=[batches[i] for i in order], held=held, seed=1_000 * seed
-        )
+        ordered = [batches[i] for i in order]
+        origin = Origin(copy=network, objective=study.objective, batches=ordered, held=held, seed=1_000 * seed)
         arms = Arm(origin), Arm(origin, treatments)
         looks = [arm.look() for arm in arms]
         for _ in range(steps - 1):  # in turns: what else the machine does slows both alike

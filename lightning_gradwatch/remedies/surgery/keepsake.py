@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from lightning_gradwatch.anatomy.names import every_module
 
@@ -35,7 +36,7 @@ _NOT_OWN = ("state", "param_groups", *_STEP_HOOKS)
 
 
 class Keepsake:
-    """Everything that a treatment may change, as it was: modules, tensors, gradients, hooks, optimizers, random numbers.
+    """All that a treatment may change, as it was: modules, tensors, gradients, hooks, optimizers, random numbers.
 
     Objects keep their identity: a restored parameter is the same object with its old values, so that whoever holds it
     (an optimizer, a scheduler, the user) holds the right one.  Costs the memory of one copy of both.
@@ -225,7 +226,7 @@ def _copied(value: Any) -> Any:
 
 def _tensors(module: nn.Module) -> list[Tensor]:
     found = [*module._parameters.values(), *module._buffers.values()]
-    return [t for t in found if t is not None and not isinstance(t, nn.parameter.UninitializedTensorMixin)]
+    return [t for t in found if t is not None and not is_lazy(t)]
 
 
 def _random_state() -> tuple[Any, ...]:
