@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lightning_gradwatch.callbacks.gradwatch import GradWatch
+    from lightning_gradwatch.callbacks.heal import heal
     from lightning_gradwatch.callbacks.loop import LoopWatch
     from lightning_gradwatch.errors import GradWatchError, MissingExtra, UnreadableRecord, WrongArgument
     from lightning_gradwatch.measure.metrics import GradientNorm, UpdateRatio
@@ -75,6 +76,7 @@ __all__ = [
     "WrongArgument",
     "__version__",
     "checkup",
+    "heal",
     "trial",
 ]
 
@@ -82,6 +84,7 @@ __all__ = [
 # latter; a test keeps both and __all__ equal.
 _HOMES = {
     "callbacks.gradwatch": ("GradWatch",),
+    "callbacks.heal": ("heal",),
     "callbacks.loop": ("LoopWatch",),
     "errors": ("GradWatchError", "MissingExtra", "UnreadableRecord", "WrongArgument"),
     "measure.metrics": ("GradientNorm", "UpdateRatio"),

@@ -271,6 +271,30 @@ def training_batches(trainer: Any) -> Any:
         yield strategy.batch_to_device(batch, dataloader_idx=0)
 
 
+def planned_steps(trainer: Any) -> float:
+    """How many optimizer steps the fit will make in all; infinite where nobody knows."""
+    try:
+        return float(trainer.estimated_stepping_batches)
+    except Exception:  # loaders without a length, of any kind
+        return float("inf")
+
+
+def from_rank_zero(trainer: Any, value: Any) -> Any:
+    """What rank 0 has; a collective, so that every rank must ask on the same steps."""
+    return value if trainer.world_size == 1 else trainer.strategy.broadcast(value, src=0)
+
+
+def wrap_again(trainer: Any, module: Any) -> str:
+    """Let data parallelism know the parameters that a network has now; "" or why it cannot."""
+    strategy = trainer.strategy
+    if strategy.model is module:
+        return ""
+    if type(strategy.model).__name__ != "DistributedDataParallel":
+        return f"{type(strategy).__name__} has wrapped the network, which cannot be edited any more."
+    strategy.model = strategy._setup_model(module)
+    return ""
+
+
 def say(text: str, *, warns: bool = False) -> None:
     """Tell the user, on one rank."""
     if not is_rank_zero():

@@ -15,6 +15,8 @@ from lightning_gradwatch.verify.casebook import Casebook
 
 # Steps after an action before its effect is asked for.
 _WAIT = 50
+# Events that have no effect of their own, and those that take earlier ones back.
+_WITHOUT, _BACK = ("no_cure", "undo_treat"), (UNDO, "undo_treat")
 
 
 @dataclass
@@ -61,8 +63,8 @@ class Actor:
         known = {finding.id: finding for finding in casebook.judge.findings}
         told = []
         for i, event in enumerate(casebook.events):
-            if event.effect or any(later.action == UNDO for later in casebook.events[i:]):
-                continue  # told already, or taken back
+            if event.effect or event.action in _WITHOUT or any(one.action in _BACK for one in casebook.events[i:]):
+                continue  # told already, has none, or was taken back
             followed = follow_up(event, known.get(event.finding), casebook.pulses, _WAIT)
             if followed is not None:
                 casebook.events[i] = followed

@@ -51,6 +51,7 @@ class LiveFit:
         wakefulness: which are measured beside them.
         sampled: the last step that was measured, of a fit that is resumed.
         skipped: how many steps the AMP scaler had skipped by then.
+        begun: the step at which the network became what it is, from which on steps are counted for the schedule.
         owed: whether the last chosen batch made no step, so that the next one is measured instead.
         scale: what the learning rates are multiplied by.
         silence: what is remembered of units from one measured step to the next.
@@ -65,6 +66,7 @@ class LiveFit:
         sampled: int = -1,
         skipped: int = 0,
         owed: bool = False,
+        begun: int = 0,
         scale: RateScale | None = None,
         silence: Silence | None = None,
     ) -> None:
@@ -73,7 +75,7 @@ class LiveFit:
         self.ranks = Ranks(**host.ranks, parameters=sum(1 for _ in host.model.parameters()))
         self.skips = Skips(host, skipped)
         self.remarks: list[str] = []  # what a user should know about how the last frame was measured
-        self.owed = owed
+        self.owed, self._begun = owed, begun
         self._schedule, self._waking = schedule, wakefulness.waking
         self._woken = False  # whether the last chosen step was not planned
         self._is_mute = Trouble.MUTE in self.ranks.troubles
@@ -97,7 +99,7 @@ class LiveFit:
         chosen = step != self.sampled and self.host.completes_window
         if not chosen:
             return False
-        planned = self.owed or self._schedule.due(step) or self._may_be_last(step)
+        planned = self.owed or self._schedule.due(step - self._begun) or self._may_be_last(step)
         if not planned and not self._waking.due(step):
             return False
         self._woken = not planned

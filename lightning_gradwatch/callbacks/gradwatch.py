@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Sequence
 from typing import Any
 
 from lightning_gradwatch import _lightning
@@ -13,6 +14,7 @@ from lightning_gradwatch.callbacks.readable import Readable
 from lightning_gradwatch.callbacks.settings import Settings
 from lightning_gradwatch.callbacks.watch import Watch
 from lightning_gradwatch.detect.profiles import Profile
+from lightning_gradwatch.remedies.treatment import Treatment
 
 _Bases: Any = _lightning.callback_bases()
 
@@ -34,7 +36,8 @@ class GradWatch(Readable, *_Bases):
             measures every step.
         on_vanishing: what to do when a vanishing gradient is found: ``"warn"`` says so, ``"ignore"`` only records it,
             ``"stop"`` ends the fit, ``"decay_lr"`` multiplies all learning rates by ``decay_factor``.  Decay steadies a
-            fit; it does not repair a dead path, and the report says so.
+            fit; it does not repair a dead path, and the report says so.  ``"heal"`` tries the remedies of any alarm on
+            copies, gives the fit the best that is proved to help, and takes it back if it turns out to do harm.
         decay_factor: what ``"decay_lr"`` multiplies the learning rates by, each time.
         min_lr: no learning rate is brought below this.
         cooldown_steps: least number of steps between two decays.
@@ -51,6 +54,10 @@ class GradWatch(Readable, *_Bases):
             and a kind whatever its causes: ``"dead_units:experts.*"``.
         profile: what is asked of a fit: ``"gradwatch"``, or ``"sagemaker"`` for the rules of Amazon SageMaker Debugger
             with their names and thresholds.
+        budget: of ``"heal"``: what the fit may take in all, in times of the steps that were planned.
+        remedies: of ``"heal"``: ``"auto"`` takes those that the diagnosis names; else names of treatments, or
+            treatments, of which those are taken.
+        seed: of ``"heal"``: of the random numbers of its trials and treatments.
 
     Raises:
         WrongArgument: an argument breaks its rule; the message names the argument, the rule and the value.
@@ -91,6 +98,9 @@ class GradWatch(Readable, *_Bases):
         name: str = "gradwatch",
         ignore: dict[str, str] | None = None,
         profile: Profile = "gradwatch",
+        budget: float = 1.3,
+        remedies: str | Sequence[str | Treatment] = "auto",
+        seed: int = 0,
     ) -> None:
         super().__init__()
         settings = Settings(
@@ -107,10 +117,17 @@ class GradWatch(Readable, *_Bases):
             name=name,
             ignore=ignore,
             profile=profile,
+            budget=budget,
+            remedies=remedies,
+            seed=seed,
         )
         self._watch = Watch(settings)
         self._key = ""  # of its state in a checkpoint, once a trainer is known
         self._fitted: tuple[Any, Any] | None = None  # weak references: the trainer and the module of the last fit
+
+    def change(self, settings: Settings) -> None:
+        """Ask for something else from the next fit on."""
+        self._watch.settings = settings
 
     @property
     def state_key(self) -> str:
@@ -125,6 +142,12 @@ class GradWatch(Readable, *_Bases):
         self._key = keeping.key(self.settings.name, alike.index(self) if self in alike else 0)
         if stage == "fit" and not self._goes_on(trainer, pl_module):
             self._watch.reset()
+        if stage == "fit":
+            self._watch.expects(pl_module)
+
+    def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
+        """A resumed fit goes on with the optimizers that it was given."""
+        self._watch.resumes(pl_module, TrainerHost(trainer, pl_module).optimizers)
 
     def _goes_on(self, trainer: Any, pl_module: Any) -> bool:
         """A trainer that fits the same module again counts its steps on, and so does the watch."""
@@ -144,7 +167,7 @@ class GradWatch(Readable, *_Bases):
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         """Decide whether this batch is measured."""
-        self._watch.batch_begins()
+        self._watch.batch_begins(batch)
 
     def on_before_backward(self, trainer: Any, pl_module: Any, loss: Any) -> None:
         """Open the ledger."""

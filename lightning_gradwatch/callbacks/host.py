@@ -125,6 +125,19 @@ class Host(Protocol):
         """Whether any rank decided so: every rank must ask on the same steps."""
         ...
 
+    @property
+    def planned_steps(self) -> float:
+        """How many optimizer steps there will be in all; infinite where nobody knows."""
+        ...
+
+    def from_rank_zero(self, value: Any) -> Any:
+        """What rank 0 has: every rank must ask on the same steps."""
+        ...
+
+    def edited(self) -> None:
+        """The network has other parameters now, alike on all ranks."""
+        ...
+
     def publish(self, values: Mapping[str, float]) -> None:
         """Let others monitor these values."""
         ...
@@ -252,6 +265,19 @@ class TrainerHost:
     def any_rank(self, decision: bool) -> bool:
         """A collective where there are several ranks."""
         return _lightning.any_rank(self._trainer, decision)
+
+    @property
+    def planned_steps(self) -> float:
+        """``trainer.estimated_stepping_batches``."""
+        return _lightning.planned_steps(self._trainer)
+
+    def from_rank_zero(self, value: Any) -> Any:
+        """A broadcast where there are several ranks."""
+        return _lightning.from_rank_zero(self._trainer, value)
+
+    def edited(self) -> None:
+        """Data parallelism has to know; it also gives all ranks the weights of rank 0."""
+        _lightning.wrap_again(self._trainer, self.model)
 
     def publish(self, values: Mapping[str, float]) -> None:
         """In ``trainer.callback_metrics``."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from lightning_gradwatch import _lightning
 from lightning_gradwatch.callbacks.loop_host import LoopHost
-from lightning_gradwatch.callbacks.policy import OnVanishing
+from lightning_gradwatch.callbacks.policy import CHOICES, OnVanishing
 from lightning_gradwatch.callbacks.readable import Readable
 from lightning_gradwatch.callbacks.settings import Settings
 from lightning_gradwatch.callbacks.watch import Watch
@@ -85,6 +85,9 @@ class LoopWatch(Readable):
         ignore: dict[str, str] | None = None,
         profile: Profile = "gradwatch",
     ) -> None:
+        if on_vanishing == "heal":
+            rule = "one of the words below in a loop: to be healed, a fit needs a Trainer"
+            raise WrongArgument("on_vanishing", rule, on_vanishing, [one for one in CHOICES if one != "heal"])
         self._watch = Watch(
             Settings(
                 every_n_steps=every_n_steps,

@@ -97,6 +97,18 @@ class LoopHost:
         """A collective where there are several ranks."""
         return _lightning.any_process(decision, next(self.model.parameters()).device)
 
+    @property
+    def planned_steps(self) -> float:
+        """Nobody knows but the loop."""
+        return float("inf")
+
+    def from_rank_zero(self, value: Any) -> Any:
+        """A loop is not healed, which is all that ranks would have to agree on."""
+        return value
+
+    def edited(self) -> None:
+        """The same."""
+
     def publish(self, values: Mapping[str, float]) -> None:
         """Nothing: a loop reads the report."""
 

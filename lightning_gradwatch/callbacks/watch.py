@@ -13,6 +13,7 @@ from typing import Any
 from lightning_gradwatch.anatomy import flat_slices, inspect_model
 from lightning_gradwatch.callbacks import console, keeping, notes
 from lightning_gradwatch.callbacks.acting import Actor
+from lightning_gradwatch.callbacks.curing import Curing
 from lightning_gradwatch.callbacks.fit import LiveFit, config_of
 from lightning_gradwatch.callbacks.guard import guarded, sheltered
 from lightning_gradwatch.callbacks.host import Host
@@ -27,7 +28,7 @@ from lightning_gradwatch.report.report import Report
 from lightning_gradwatch.verify.casebook import Casebook
 
 
-class Watch(Wakeful):
+class Watch(Wakeful, Curing):
     """One watch over one fit after another.
 
     Args:
@@ -50,6 +51,8 @@ class Watch(Wakeful):
         self._moved = False  # whether that batch was measured and moved weights
         self._wanted: Finding | None = None  # what this rank would act on now
         self._skipped = 0  # steps that the AMP scaler skipped before this fit was resumed
+        self.healer = self.settings.healer()
+        self._treated_at = 0  # the step since which the network is what it is
         self.silence = Silence()  # which units have been dead for how long
         self._owed = False  # whether it was resumed between a chosen batch and the step that it is measured on
 
@@ -92,6 +95,7 @@ class Watch(Wakeful):
             sampled=self.casebook.last_step,
             skipped=self._skipped,
             owed=self._owed,
+            begun=self._treated_at,
             scale=self.actor.rates,
             silence=self.silence,
         )
@@ -104,9 +108,10 @@ class Watch(Wakeful):
             self.casebook.anatomy = now
         self._open_teller(loggers, here)
 
-    def batch_begins(self) -> None:
+    def batch_begins(self, batch: Any = None) -> None:
         """Decide whether this batch is measured."""
         self._treat()
+        self._keep(batch)
         self._choose()
         if self._chosen:
             self._measure()
@@ -206,13 +211,17 @@ class Watch(Wakeful):
 
     @guarded
     def _want(self) -> None:
-        if self.live is not None and self._moved:  # one that the AMP scaler skipped, or a rate of 0, decides nothing
+        if self.live is not None and (
+            self._moved or self.settings.on_vanishing == "heal"
+        ):  # one that the AMP scaler skipped, or a rate of 0, decides nothing
             self._wanted = self.actor.wants(self.casebook, self.live.sampled)
 
     @sheltered
     def _act(self) -> None:
         # Ranks decide together, and one that is missing, its watch off, would hang the others.
-        if self.live is not None:
+        if self.settings.on_vanishing == "heal":
+            self._heal()
+        elif self.live is not None:
             live = self.live
             self._tell(self.actor.act(live.host, self.casebook, live.sampled, self._wanted, live.agree))
 
@@ -251,6 +260,7 @@ class Watch(Wakeful):
             dying: the fit ends by an exception of the user's own, which no error of ours may replace.
         """
         live, self.live = self.live, None
+        self.healer.forget()
         failed: list[Exception] = []
         for close in (self.actor.rates.detach, *([live.close] if live else []), self.teller.close):
             try:
@@ -281,6 +291,8 @@ class Watch(Wakeful):
             "skipped_steps": self._skipped if live is None else live.skips.count,
             "owed": self._owed if live is None else live.owed,
             "silence": self.silence.state(),
+            "healing": self.healer.state(),
+            "treated_at": self._treated_at,
         }
 
     @sheltered
@@ -305,6 +317,8 @@ class Watch(Wakeful):
         self.actor.rates.set(float(state["rate_scale"]))
         self._skipped, self._owed = int(state.get("skipped_steps", 0)), bool(state.get("owed", False))
         self.silence.restore(state.get("silence", {}))
+        self.healer.restore(state.get("healing", {}))
+        self._treated_at = int(state.get("treated_at", 0))
         if "judge" in state:
             self.casebook.restore(state)
         else:

@@ -134,6 +134,17 @@ class Judge:
         """Put a finding with causes and remedies in the place of the bare one."""
         self._records[finding.id].finding = finding
 
+    def begin_anew(self, step: int) -> list[Change]:
+        """The network is another one from now on: findings end here, and what was measured tells nothing more."""
+        ended: list[Change] = []
+        for record in self._records.values():
+            if record.is_open and record.finding is not None:
+                record.finding = replace(record.finding, resolved=True, resolved_step=step)
+                ended.append(Change("resolved", record.finding))
+            record.streak = record.calm = 0
+        self._history, self.suspects = History(), False
+        return ended
+
     def state(self) -> dict[str, Any]:
         """All memory, as JSON data."""
         return {

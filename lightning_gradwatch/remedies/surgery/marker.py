@@ -8,7 +8,7 @@ lightning_gradwatch: these weights belong to a network treated with ReplaceActiv
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -24,6 +24,11 @@ class Marker:
 
     def __init__(self) -> None:
         self.specs: list[tuple[str, Spec]] = []  # as people read it, and as data
+        self.treat: Callable[[list[Spec]], None] | None = None  # gives the network what weights to be loaded need
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies do not treat anything."""
+        return {"specs": list(self.specs), "treat": None}
 
     @property
     def key(self) -> str:
@@ -39,12 +44,26 @@ class Marker:
 
 def mark(model: nn.Module, told: str, spec: Spec) -> None:
     """Note a treatment in the network's state."""
+    ready(model).specs.append((told, spec))
+
+
+def ready(model: nn.Module) -> Marker:
+    """The marker of a network, made where there is none: without treatments it does nothing."""
     marker = marker_of(model)
     if marker is None:
         marker = Marker()
         model.register_state_dict_post_hook(_Saves(marker))
         model.register_load_state_dict_pre_hook(_Loads(marker))
-    marker.specs.append((told, spec))
+    return marker
+
+
+def clear(model: nn.Module) -> None:
+    """Take the hooks of a marker away that has no treatments."""
+    marker = marker_of(model)
+    if marker is not None and not marker.specs:
+        for hooks in (model._state_dict_hooks, model._load_state_dict_pre_hooks):
+            for key in [key for key, hook in hooks.items() if _marker_in(hook) is marker]:
+                del hooks[key]
 
 
 def unmark(model: nn.Module, told: str) -> None:
@@ -102,5 +121,14 @@ class _Loads:
         self.marker = marker
 
     def __call__(self, module: Any, state: dict[str, Any], prefix: str, *rest: Any) -> None:
-        if self.marker.specs:
+        _, specs = treatments_in(state, prefix)
+        known = [spec for _, spec in self.marker.specs]
+        if self.marker.treat is not None and specs[: len(known)] == known:
+            self.marker.treat(specs[len(known) :])
+        if self.marker.specs:  # a key that tells of other treatments stays, and is an unexpected one
             state.pop(prefix + self.marker.key, None)
+
+
+def _marker_in(hook: Any) -> Marker | None:
+    """The marker of one of our hooks; torch wraps those that are given the module."""
+    return getattr(getattr(hook, "hook", hook), "marker", None)

@@ -90,9 +90,13 @@ def operate_all(
     try:
         for one in treatments:
             done.append(operate(one, model, optimizers, one.where, batches, undoable=False))
-    finally:
+    except BaseException:
         if kept is not None:
             kept.settle()
+            kept.restore()
+        raise
+    if kept is not None:
+        kept.settle()
     marked = [one for one, made in zip(treatments, done, strict=True) if made and one.structural]
 
     def back() -> None:

@@ -1,0 +1,101 @@
+"""The moments of a fit at which the watch may heal it: its half of ``Watch``, which tells who calls it when."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from lightning_gradwatch.callbacks.fit import LiveFit
+from lightning_gradwatch.callbacks.guard import guarded
+from lightning_gradwatch.callbacks.healing import Healer, renew
+from lightning_gradwatch.callbacks.host import Host
+from lightning_gradwatch.callbacks.settings import Settings
+from lightning_gradwatch.callbacks.wakefulness import Wakefulness
+from lightning_gradwatch.measure.silence import Silence
+from lightning_gradwatch.records import Event, Finding
+from lightning_gradwatch.remedies.moments import Moment
+from lightning_gradwatch.remedies.registry import remake
+from lightning_gradwatch.remedies.surgery import marker
+from lightning_gradwatch.verify.casebook import Casebook
+
+# Most sicknesses show while a fit is so young; later ones are waited for without keeping batches.
+_YOUNG = 200
+
+
+class Curing:
+    """A watch that tries remedies on copies, and carries out what is proved."""
+
+    settings: Settings
+    strict: bool
+    is_off: bool
+    live: LiveFit | None
+    casebook: Casebook
+    healer: Healer
+    silence: Silence
+    wakefulness: Wakefulness
+    _wanted: Finding | None
+    _skipped: int
+    _treated_at: int
+    _tell: Callable[[Event | None], None]
+    _join: Callable[[Host], None]
+
+    @guarded
+    def _keep(self, batch: Any) -> None:
+        """Batches to try remedies on, while there may be something to cure."""
+        if self.live is None or self.settings.on_vanishing != "heal" or batch is None:
+            return
+        judge = self.casebook.judge
+        if self.live.host.step < _YOUNG or judge.suspects or any(one.is_alarm for one in judge.findings):
+            self.healer.keep(batch)
+        else:
+            self.healer.batches.clear()
+
+    def _heal(self) -> None:
+        """Take back what did harm, else look for a cure of what is wanted; all ranks alike."""
+        live = self.live
+        if live is None:
+            return
+        harmful = self._harmful()
+        if live.agree(harmful is not None):
+            event = None if harmful is None else self.healer.take_back(live.host, harmful, live.sampled)
+        elif live.agree(self._wanted is not None):
+            event = self.healer.act(live.host, self.casebook, self._wanted, live.sampled)
+        else:
+            return
+        if event is None:
+            return
+        self.casebook.events.append(event)
+        self._tell(event)
+        if event.action != "no_cure":
+            self._begin_anew(live)
+
+    def _harmful(self) -> Event | None:
+        """A treatment that turned out to make things worse, and stands."""
+        last = next((one for one in reversed(self.casebook.events) if one.action in ("treat", "undo_treat")), None)
+        return last if last is not None and last.action == "treat" and last.effect == "worse" else None
+
+    def _begin_anew(self, live: LiveFit) -> None:
+        """The network is another one: what was known of the old one is no baseline for it."""
+        host, self._treated_at = live.host, live.sampled + 1
+        self._skipped = live.skips.count
+        live.close()
+        renew(self.casebook, host.model)
+        self.silence, self.wakefulness = Silence(), Wakefulness()
+        self._join(host)
+
+    # --- a fit that is resumed ----------------------------------------------------------------------------------------
+
+    @guarded
+    def expects(self, model: Any) -> None:
+        """Weights may be loaded that a treated network had: the new one is then treated alike."""
+        marker.ready(model).treat = lambda specs: self.healer.treat_again(model, specs)
+
+    @guarded
+    def resumes(self, model: Any, optimizers: Sequence[Any]) -> None:
+        """The optimizers are made, their state is not loaded yet."""
+        found = marker.marker_of(model)
+        if found is not None:
+            found.treat = None
+        marker.clear(model)
+        specs = [spec for spec in self.healer.treated if remake(spec).moment is Moment.FIT]
+        self.healer.treat_again(model, specs, optimizers)
