@@ -55,8 +55,17 @@ def _document(report: Report) -> Iterator[str]:
     if table is not None:
         yield from ("## Gradient flow by layer", "", escape(table.caption), "", *_grid(table), "")
     yield from _listing("## What was done", map(event_line, report.events))
+    yield from _patch(report.patch)
     yield from _listing("## Notes", report.remarks)
     yield from _listing("## Settings", (f"{key}: {value!r}" for key, value in report.config.items()))
+
+
+def _patch(patch: str) -> Iterator[str]:
+    """Code, in a fence that is longer than any in it."""
+    if patch:
+        fence = "`" * max(3, 1 + max(map(len, re.findall("`+", patch)), default=0))
+        lines = [words.plain(line.expandtabs(4)) for line in patch.splitlines()]
+        yield from ("## For the network's own source", "", f"{fence}diff", *lines, fence, "")
 
 
 def _finding(finding: Finding, events: Sequence[Event]) -> Iterator[str]:

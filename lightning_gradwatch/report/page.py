@@ -22,6 +22,7 @@ h1{font-size:1.4em}h2{font-size:1.1em;margin:0 0 .3em}
 section{border-left:.4em solid #888;padding:.1em 1em;margin:1.2em 0}
 .critical{border-color:#b3261e}.warning{border-color:#c77700}.resolved{border-color:#2e7d32}
 table{border-collapse:collapse;font-size:.9em}td,th{padding:.1em .7em;text-align:right;border-bottom:1px solid #ddd}
+pre{overflow-x:auto;padding:.6em;background:#8881;font-size:.9em}
 td:nth-child(-n+2),th:nth-child(-n+2){text-align:left}.sick{background:#fdecea}
 @media(prefers-color-scheme:dark){body{color:#e6e6e6;background:#15181c}.sick{background:#4a1f1c}td,th{border-color:#444}}
 """
@@ -52,6 +53,9 @@ def _body(report: Report, title: str) -> Iterator[str]:
         yield f"<h2>Gradient flow by layer</h2>\n<p>{_escape(table.caption)}</p>"
         yield from _table(table)
     yield from _list("What was done", map(event_line, report.events))
+    if report.patch:
+        lines = "\n".join(_escape(line.expandtabs(4)) for line in report.patch.splitlines())
+        yield f"<h2>For the network's own source</h2>\n<pre>{lines}</pre>"
     yield from _list("Notes", report.remarks)
     yield from _list("Settings", (f"{key}: {value!r}" for key, value in report.config.items()))
 

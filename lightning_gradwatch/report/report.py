@@ -12,6 +12,7 @@ from lightning_gradwatch.records.codec import FORMAT, decode, encode
 from lightning_gradwatch.records.lines import check_format, lines
 from lightning_gradwatch.records.recording import Recording, read_lines
 from lightning_gradwatch.report import figures
+from lightning_gradwatch.report.events import standing
 from lightning_gradwatch.report.markdown import markdown
 from lightning_gradwatch.report.page import page
 from lightning_gradwatch.report.stepping import stepping
@@ -69,6 +70,11 @@ class Report:
     def remarks(self) -> tuple[str, ...]:
         """What else a reader should know: the notes, and how the optimizers stepped (clipped, skipped)."""
         return (*self.notes, *stepping(self.frames))
+
+    @property
+    def patch(self) -> str:
+        """What the fit was healed with, for the network's own source: diffs, or lines to add; "" where nothing was."""
+        return "\n\n".join(event.patch for event in standing(self.events) if event.patch)
 
     def __str__(self) -> str:
         """The report for a console."""

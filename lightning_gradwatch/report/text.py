@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 MOST_LINES = 14
+PATCH = "Put this into the network's own source, so that the next fit begins healthy:"
 _INDENT = 10  # "  where   "
 # Ways to tell a finding, from generous to terse: lines of a cause, remedies with their reason, lines of each of those.
 _WAYS = ((2, 3, None), (2, 1, None), (2, 1, 3), (2, 1, 2), (2, 0, 1), (1, 0, 1))
@@ -142,6 +143,8 @@ def console(report: Report) -> str:
         parts.append("\n".join([*wrap(table.caption, WIDTH), *(f"  {line}" for line in layout(table))]))
     parts += _listing("What was done", map(event_line, report.events))
     parts += _listing("Notes", report.remarks)
+    if report.patch:
+        parts.append("\n".join([PATCH, *(f"  {words.plain(line.expandtabs(4))}".rstrip() for line in report.patch.splitlines())]))
     return "\n\n".join(parts)
 
 

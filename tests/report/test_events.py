@@ -3,9 +3,20 @@ import dataclasses
 import pytest
 
 from lightning_gradwatch.records import Event, Kind
-from lightning_gradwatch.report.events import caveat, event_line
+from lightning_gradwatch.report.events import caveat, event_line, standing
 from tests.report.samples import DECAY, HOSTILE
 
+TREAT = Event(
+    step=3,
+    action="treat",
+    finding="vanishing:loss",
+    reason="proved on copies",
+    old=(2.3,),
+    new=(1.7,),
+    effect="better",
+    treatment="Initialize('he')",
+    patch="-old\n+new",
+)
 LINES = {
     "decay with its effect": (
         DECAY,
@@ -24,6 +35,19 @@ LINES = {
     "stop": (
         Event(step=7, action="stop", finding="vanishing:loss", reason="it is critical."),
         "step 7: stopped the fit (it is critical).",
+    ),
+    "treated": (
+        TREAT,
+        "step 3: treated with Initialize('he'), loss on held-back batches 2.3 -> 1.7 (proved on copies). "
+        "Since then: better.",
+    ),
+    "nothing was proved": (
+        Event(step=9, action="no_cure", finding="vanishing:loss", reason="none did better."),
+        "step 9: left as it is (none did better).",
+    ),
+    "taken back": (
+        Event(step=60, action="undo_treat", finding="x", reason="it did harm", treatment="Initialize('he')"),
+        "step 60: took back Initialize('he') (it did harm).",
     ),
     "an action of a later version": (
         Event(step=7, action="swap_optimizer", finding="x", reason="r"),
@@ -46,3 +70,11 @@ def test_decay_is_never_sold_as_a_cure_of_a_dead_path(kind):
     dead = kind in (Kind.VANISHING, Kind.DISCONNECTED, Kind.DEAD_UNITS)
     assert ("does not repair" in caveat(kind, DECAY)) == dead
     assert caveat(kind, dataclasses.replace(DECAY, action="stop")) == ""
+
+
+def test_a_treatment_that_was_taken_back_does_not_stand():
+    second = dataclasses.replace(TREAT, step=70, treatment="AddResidual()")
+    undo = Event(step=60, action="undo_treat", finding="x", reason="harm")
+    assert standing([TREAT, undo, second]) == [second]
+    assert standing([TREAT, second, undo]) == [TREAT]
+    assert standing([undo]) == []
