@@ -50,7 +50,7 @@ DECAY = Policy("decay_lr", cooldown_steps=100, max_decays=2)
 )
 def test_action(policy, step, findings, events, acts):
     assert (policy.action(step, findings, events) is not None) is acts
-    assert policy.acts is (policy.on_vanishing in ("decay_lr", "stop"))
+    assert policy.acts is (policy.on_vanishing in ("decay_lr", "stop", "heal"))
 
 
 @pytest.mark.parametrize("factor", [0, 1, 2.0, float("nan"), "half", True])
@@ -60,5 +60,5 @@ def test_wrong_factor(factor):
 
 
 def test_wrong_word_lists_the_words():
-    with pytest.raises(WrongArgument, match="Available: 'warn', 'decay_lr', 'stop', 'ignore'"):
-        Policy("heal")
+    with pytest.raises(WrongArgument, match="Available: 'warn', 'decay_lr', 'stop', 'ignore', 'heal'"):
+        Policy("cure")
