@@ -89,9 +89,9 @@ def _text(file: Path) -> str:
 def _checked(args: argparse.Namespace, before: Any) -> tuple[Gate, Place | None]:
     from lightning_gradwatch.diagnose import Ignoring
     from lightning_gradwatch.records import Severity
+    from lightning_gradwatch.remedies.surgery.ground import own_ground
     from lightning_gradwatch.report.gate import Gate
     from lightning_gradwatch.verify.checkup import checkup
-    from lightning_gradwatch.remedies.surgery.ground import own_ground
 
     ignore = dict(map(_ignored, args.ignore))
     Ignoring(ignore)  # before the user's code runs

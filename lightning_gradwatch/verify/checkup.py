@@ -15,13 +15,13 @@ from lightning_gradwatch.diagnose import Ignoring
 from lightning_gradwatch.errors import WrongArgument
 from lightning_gradwatch.records import Forecast, Frame
 from lightning_gradwatch.records.flow import flow_in
+from lightning_gradwatch.remedies.surgery.ground import own_ground, reseed
 from lightning_gradwatch.report.report import Report
 from lightning_gradwatch.verify import notes
 from lightning_gradwatch.verify.batches import take
 from lightning_gradwatch.verify.bench import Bench
 from lightning_gradwatch.verify.casebook import Casebook
 from lightning_gradwatch.verify.counterfactual import Trials
-from lightning_gradwatch.remedies.surgery.ground import own_ground, reseed
 from lightning_gradwatch.verify.objective import Objective
 from lightning_gradwatch.verify.rehearsal import Rehearsal
 from lightning_gradwatch.verify.stage import is_module

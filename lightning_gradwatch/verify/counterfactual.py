@@ -17,10 +17,10 @@ from lightning_gradwatch.anatomy import inspect_model
 from lightning_gradwatch.errors import WrongArgument
 from lightning_gradwatch.records import Anatomy, Cause, CauseKind, Finding, Frame, Remedy
 from lightning_gradwatch.remedies import prescribe
+from lightning_gradwatch.remedies.surgery.ground import own_ground
 from lightning_gradwatch.verify import notes
 from lightning_gradwatch.verify.batches import take
 from lightning_gradwatch.verify.bench import Bench
-from lightning_gradwatch.remedies.surgery.ground import own_ground
 from lightning_gradwatch.verify.interventions import Intervention, Scene, intervention
 from lightning_gradwatch.verify.objective import Objective
 from lightning_gradwatch.verify.rehearsal import Rehearsal

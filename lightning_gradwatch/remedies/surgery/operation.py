@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from lightning_gradwatch.remedies.applied import Applied
 from lightning_gradwatch.remedies.surgery.adoption import adopt
@@ -74,8 +75,4 @@ def _back(kept: Keepsake, model: nn.Module, told: str, structural: bool) -> None
 
 
 def _size(model: nn.Module) -> int:
-    return sum(p.numel() for p in model.parameters() if p.requires_grad and not _lazy(p))
-
-
-def _lazy(parameter: nn.Parameter) -> bool:
-    return isinstance(parameter, nn.parameter.UninitializedTensorMixin)
+    return sum(p.numel() for p in model.parameters() if p.requires_grad and not is_lazy(p))
