@@ -6,16 +6,17 @@ one file to look at.  Every function takes a trainer of either namespace and ask
 
 from __future__ import annotations
 
+import copy
 import functools
 import importlib
 import logging
 import sys
-import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from types import ModuleType
 from typing import Any, TypeVar
 
+from lightning_gradwatch import voice
 from lightning_gradwatch._imports import when_imported
 from lightning_gradwatch.errors import MissingExtra, WrongArgument
 
@@ -258,17 +259,53 @@ def unwrapped_module(model: Any) -> Any:
 
 
 def builds_late(module: Any) -> bool:
-    """Whether this LightningModule makes its parts in ``configure_model``, and has none of them yet."""
-    late = getattr(type(module), "configure_model", None)
-    own = late is not None and not late.__module__.startswith(NAMESPACES)
-    return own and next(module.parameters(), None) is None
+    """Whether this LightningModule makes its parts, or some of them, in ``configure_model``."""
+    late = getattr(module, "configure_model", None)
+    return late is not None and not getattr(late, "__module__", "").startswith(NAMESPACES)
 
 
-def training_batches(trainer: Any) -> Any:
-    """The batches that the fit trains on, on its device, as the network gets them."""
-    strategy = trainer.strategy
-    for batch in trainer.train_dataloader:
-        yield strategy.batch_to_device(batch, dataloader_idx=0)
+def training_batches(trainer: Any) -> Iterator[Any]:
+    """The batches that the fit trains on, on its device, as the network gets them.
+
+    The fit's own pass over its loaders is not disturbed: neither workers that stay alive nor generators of random
+    numbers are shared with it.  A stream that can be read only once gives nothing.
+    """
+    combined = trainer.fit_loop._combined_loader
+    if combined is None or any(iter(loader) is loader for loader in combined.flattened if hasattr(loader, "__next__")):
+        return
+    fresh = copy.copy(combined)
+    fresh._iterator = None
+    fresh.flattened = [_own_workers(loader) for loader in combined.flattened]
+    generators = _generators(combined.flattened)
+    states = [generator.get_state() for generator in generators]
+    try:
+        for batch, _, _ in fresh:
+            converted = trainer.precision_plugin.convert_input(batch)
+            converted = trainer.lightning_module._on_before_batch_transfer(converted, dataloader_idx=0)
+            yield trainer.strategy.batch_to_device(converted, dataloader_idx=0)
+    finally:
+        for generator, state in zip(generators, states, strict=True):
+            generator.set_state(state)
+
+
+def _own_workers(loader: Any) -> Any:
+    """The same loader with workers of its own, where its workers stay alive from pass to pass."""
+    if getattr(loader, "_iterator", None) is None:
+        return loader
+    own = copy.copy(loader)
+    own._iterator = None
+    return own
+
+
+def _generators(loaders: Any) -> list[Any]:
+    """The generators of random numbers that loaders and their samplers bring along."""
+    holders = [part for one in loaders for part in (one, getattr(one, "sampler", None), _sampler_inside(one))]
+    found = [getattr(holder, "generator", None) for holder in holders]
+    return list({id(one): one for one in found if hasattr(one, "get_state") and hasattr(one, "set_state")}.values())
+
+
+def _sampler_inside(loader: Any) -> Any:
+    return getattr(getattr(loader, "batch_sampler", None), "sampler", None)
 
 
 def planned_steps(trainer: Any) -> float:
@@ -296,13 +333,10 @@ def wrap_again(trainer: Any, module: Any) -> str:
 
 
 def say(text: str, *, warns: bool = False) -> None:
-    """Tell the user, on one rank."""
-    if not is_rank_zero():
-        return
-    if warns:
-        warnings.warn(text, stacklevel=2)
-    else:
-        logging.getLogger("lightning_gradwatch").info(text)
+    """Tell the user, on one rank, as the watch does."""
+    if is_rank_zero():
+        voice.prepare()
+        voice.logger.log(logging.WARNING if warns else logging.INFO, "GradWatch %s", text)
 
 
 def was_fitted(module: Any) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
+from lightning_gradwatch import voice
 from lightning_gradwatch.anatomy import flat_slices, inspect_model
 from lightning_gradwatch.callbacks import console, keeping, notes
 from lightning_gradwatch.callbacks.acting import Actor
@@ -337,7 +338,7 @@ class Watch(Wakeful, Curing):
     def _open_teller(self, loggers: Callable[[], Sequence[Any]], here: bool) -> None:
         settings = self.settings
         if here and settings.verbose:
-            console.prepare()
+            voice.prepare()
         self.teller = Teller(
             self.casebook,
             speaks=here and settings.verbose,

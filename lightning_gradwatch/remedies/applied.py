@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,8 +35,19 @@ class Applied:
         return bool(self.changed)
 
     def __str__(self) -> str:
-        said = [f"{self.treatment}:", *(f"  {sentence}" for sentence in (*self.did, *self.left))]
-        return "\n".join(said if len(said) > 1 else [f"{self.treatment}: nothing to change."])
+        said = _folded(self.did, self.left)
+        return "\n".join([f"{self.treatment}:", *(f"  {sentence}" for sentence in said)] if said else [self.line])
+
+    @property
+    def line(self) -> str:
+        """All of it in one line.
+
+        Example:
+            >>> did = [f"{i}: Sigmoid is ReLU now." for i in range(1, 9, 2)]
+            >>> Applied("ReplaceActivation('relu')", did=tuple(did)).line
+            "ReplaceActivation('relu'): 1, 3, 5 and 1 more: Sigmoid is ReLU now."
+        """
+        return f"{self.treatment}: {' '.join(_folded(self.did, self.left)) or 'nothing to change.'}"
 
     @property
     def can_undo(self) -> bool:
@@ -55,3 +66,28 @@ class Applied:
     def keep(self) -> None:
         """Let go of what ``undo`` would restore, and of the memory that it takes."""
         self._back = None
+
+
+def _folded(*told: Sequence[str]) -> list[str]:
+    """What is said of several modules in the same words is said once; no more than a few sentences of each kind."""
+    return [sentence for sentences in told for sentence in _few(_once(sentences), _SENTENCES, "")]
+
+
+def _once(sentences: Sequence[str]) -> list[str]:
+    said: dict[str, list[str]] = {}  # what is said -> of which modules
+    for sentence in sentences:
+        name, colon, rest = sentence.partition(": ")
+        named = bool(colon) and " " not in name
+        said.setdefault(rest if named else sentence, []).extend([name] if named else [])
+    return [f"{', '.join(_few(names, _NAMES, ','))}: {rest}" if names else rest for rest, names in said.items()]
+
+
+def _few(words: list[str], most: int, comma: str) -> list[str]:
+    """The first ones, and how many more there are."""
+    if len(words) <= most:
+        return words
+    more = f"and {len(words) - most} more"
+    return [*words[: most - 1], f"{words[most - 1]} {more}"] if comma else [*words[:most], f"... {more}."]
+
+
+_NAMES, _SENTENCES = 3, 5

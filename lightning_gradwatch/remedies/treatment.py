@@ -70,6 +70,7 @@ class Treatment(_Base):
         self.applied: Applied | None = None  # to the network of the last fit
         self._treated: weakref.ref[Any] | None = None
         self._resumed = False
+        self._waiting: Any = None  # for a network that is built late
 
     # --- what it is ---------------------------------------------------------------------------------------------------
 
@@ -169,7 +170,7 @@ class Treatment(_Base):
 
     @abstractmethod
     def _edit(self, edit: Edit) -> None:
-        """Change the network, by ``edit.replace``, or in any other way and noted with ``edit.change``."""
+        """Change the network by ``edit.replace`` and ``edit.change``; ``edit.modules`` are its parts."""
 
     # --- as a callback ------------------------------------------------------------------------------------------------
 
@@ -185,9 +186,7 @@ class Treatment(_Base):
         self._resumed = False
         if self.moment is Moment.SETUP and (stage == "fit" or self.structural):
             if _lightning.builds_late(pl_module):
-                from lightning_gradwatch.remedies.surgery.late import before_loading
-
-                before_loading(pl_module, lambda: self._treat(trainer, pl_module, ()))
+                self._wait(trainer, pl_module)
             else:
                 self._treat(trainer, pl_module, ())
 
@@ -198,7 +197,7 @@ class Treatment(_Base):
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Everything is loaded, the data too."""
-        if self.moment is Moment.DATA and not self._resumed:
+        if self.moment is Moment.DATA:
             self._treat(trainer, pl_module, _lightning.optimizers_of(trainer))
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
@@ -211,7 +210,7 @@ class Treatment(_Base):
 
     def state_dict(self) -> dict[str, Any]:
         """That it was applied; what a resumed fit must know."""
-        return {"applied": self.applied is not None}
+        return {"applied": self.applied is not None or self._resumed}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """A resumed fit has what the treatment did: in its weights."""
@@ -219,20 +218,44 @@ class Treatment(_Base):
 
     def __getstate__(self) -> dict[str, Any]:
         """Copies and pickles hold nothing of a fit that runs."""
-        held = {**self.__dict__, "applied": None, "_treated": None}
+        held = {**self.__dict__, "applied": None, "_treated": None, "_waiting": None}
         return {name: value for name, value in held.items() if name not in _LENT}
 
     def _treat(self, trainer: Any, module: Any, optimizers: Sequence[Any]) -> None:
         """Once for a network, on all ranks alike."""
         if self.applied is not None:
             return
+        self._treated = weakref.ref(module)
+        if self._is_in(module):
+            self.applied = Applied(repr(self), left=("The network has it already.",))
+            return
         self.applied = self.apply(
             module, optimizers, batches=lambda: _lightning.training_batches(trainer), undoable=False
         )
-        self._treated = weakref.ref(module)
-        _lightning.say(str(self.applied), warns=not self.applied)
+        done = "treated the network" if self.applied else "left the network as it is"
+        _lightning.say(f"{done}: {self.applied.line}", warns=not self.applied)
+
+    def _is_in(self, module: Any) -> bool:
+        """Whether this network was treated in an earlier fit, of this process or of the one that is resumed."""
+        if self.moment is Moment.DATA and self._resumed:
+            return True
+        if not self.structural:
+            return False
+        from lightning_gradwatch.remedies.surgery.marker import marker_of
+
+        marker = marker_of(module)
+        return marker is not None and any(told == repr(self) for told, _ in marker.specs)
+
+    def _wait(self, trainer: Any, module: Any) -> None:
+        """For a network that is yet to be built."""
+        from lightning_gradwatch.remedies.surgery.late import AfterBuilding
+
+        self._waiting = AfterBuilding(module, lambda: self._treat(trainer, module, ()))
 
     def _let_go(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
         for name in _LENT:
             self.__dict__.pop(name, None)
 

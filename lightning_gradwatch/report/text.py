@@ -144,7 +144,9 @@ def console(report: Report) -> str:
     parts += _listing("What was done", map(event_line, report.events))
     parts += _listing("Notes", report.remarks)
     if report.patch:
-        parts.append("\n".join([PATCH, *(f"  {words.plain(line.expandtabs(4))}".rstrip() for line in report.patch.splitlines())]))
+        parts.append(
+            "\n".join([PATCH, *(f"  {words.plain(line.expandtabs(4))}".rstrip() for line in report.patch.splitlines())])
+        )
     return "\n\n".join(parts)
 
 

@@ -26,7 +26,7 @@ LAYERS = (
     {"anatomy"},
     {"records"},
     {"_lightning", "arguments"},
-    {"_imports", "errors"},
+    {"_imports", "errors", "voice"},
 )
 RANK = {folder: rank for rank, folders in enumerate(LAYERS) for folder in folders}
 PLAIN = ("errors", "records", "detect", "diagnose", "report", "tensorboard_plugin")  # what must run without torch

@@ -5,9 +5,9 @@ from torch import nn
 from lightning_gradwatch.cases.data import training_batches
 from lightning_gradwatch.diagnose import rule
 from lightning_gradwatch.records import Cause, Finding, Kind, Severity
+from lightning_gradwatch.remedies.surgery.ground import own_ground
 from lightning_gradwatch.verify import prove
 from lightning_gradwatch.verify.bench import Bench
-from lightning_gradwatch.remedies.surgery.ground import own_ground
 from lightning_gradwatch.verify.interventions import Scene
 from lightning_gradwatch.verify.objective import Objective
 from lightning_gradwatch.verify.subject import Subject

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from lightning_gradwatch.cases.networks import mlp
-from lightning_gradwatch.verify.bench import Bench
 from lightning_gradwatch.remedies.surgery.ground import own_ground
+from lightning_gradwatch.verify.bench import Bench
 from lightning_gradwatch.verify.interventions import Change
 from lightning_gradwatch.verify.objective import Objective
 from lightning_gradwatch.verify.subject import Subject

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
 from torch import nn
@@ -28,21 +28,21 @@ def adopt(model: nn.Module, before: Mapping[str, nn.Parameter], optimizers: Iter
         >>> [tuple(p.shape) for p in optimizer.param_groups[0]["params"]]
         [(2, 2), (2,), (1,), (2, 2), (2,)]
     """
-    now = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-    known = {id(parameter) for parameter in before.values()}
-    here = {id(parameter) for parameter in model.parameters()}
-    gone = {id(parameter): name for name, parameter in before.items() if id(parameter) not in here}
+    optimizers = list(optimizers)
+    known = {id(parameter): name for name, parameter in before.items()}
+    places = {id(parameter): place for place, parameter in enumerate(model.parameters())}
+    gone = known.keys() - places.keys()
     groups = [group for optimizer in optimizers for group in optimizer.param_groups]
-    homes = {id(parameter): group for group in groups for parameter in group["params"]}
-    names = {id(parameter): name for name, parameter in before.items()}
-    for name, parameter in now.items():
-        if id(parameter) in known or id(parameter) in homes or not groups:
-            continue
-        group = _nearest(name, groups, names)
-        group["params"].append(parameter)
-        _sort(group, {id(p): place for place, p in enumerate(model.parameters())}, names, gone)
-    for optimizer in optimizers:
+    held = {id(parameter) for group in groups for parameter in group["params"]}
+    new = [(name, p) for name, p in model.named_parameters() if p.requires_grad and id(p) not in known.keys() | held]
+    were = [_ids(optimizer) for optimizer in optimizers]
+    for name, parameter in new if groups else ():
+        group = _nearest(name, groups, known)
+        _rewrite(group, _sorted([*_members(group), (parameter, name)], places, known))
+    for optimizer, was in zip(optimizers, were, strict=True):
         _let_go(optimizer, gone)
+        if _ids(optimizer) != was:
+            _forget_flat(optimizer)
 
 
 def _nearest(name: str, groups: list[dict[str, Any]], names: Mapping[int, str]) -> dict[str, Any]:
@@ -62,16 +62,43 @@ def _shared(one: str, other: str) -> int:
     return next((depth for depth, (a, b) in enumerate(pairs) if a != b), min(one.count("."), other.count(".")) + 1)
 
 
-def _sort(group: dict[str, Any], places: Mapping[int, int], names: Mapping[int, str], gone: Mapping[int, str]) -> None:
+def _members(group: Mapping[str, Any]) -> list[tuple[nn.Parameter, str]]:
+    """The parameters of a group with the names that it has for them; "" where it has none."""
+    return list(zip(group["params"], group.get("param_names") or [""] * len(group["params"]), strict=True))
+
+
+def _rewrite(group: dict[str, Any], members: list[tuple[nn.Parameter, str]]) -> None:
+    """In the same lists: some optimizers hold on to them."""
+    group["params"][:] = [parameter for parameter, _ in members]
+    if group.get("param_names"):
+        group["param_names"][:] = [name for _, name in members]
+
+
+def _sorted(
+    members: list[tuple[nn.Parameter, str]], places: Mapping[int, int], known: Mapping[int, str]
+) -> list[tuple[nn.Parameter, str]]:
     """In the order of the model, if those that were there before are in that order."""
-    old = [places[id(p)] for p in group["params"] if id(p) in names and id(p) in places]
-    if old == sorted(old):
-        group["params"].sort(key=lambda p: places.get(id(p), -1 if id(p) in gone else len(places)))
+    old = [places[id(p)] for p, _ in members if id(p) in known and id(p) in places]
+    if old != sorted(old):
+        return members
+    return sorted(members, key=lambda member: places.get(id(member[0]), -1))
 
 
-def _let_go(optimizer: Any, gone: Mapping[int, str]) -> None:
+def _let_go(optimizer: Any, gone: Set[int]) -> None:
     for group in optimizer.param_groups:
         lost = [p for p in group["params"] if id(p) in gone]
-        group["params"][:] = [p for p in group["params"] if id(p) not in gone]
+        if lost:
+            _rewrite(group, [member for member in _members(group) if id(member[0]) not in gone])
         for parameter in lost:
             optimizer.state.pop(parameter, None)
+
+
+def _ids(optimizer: Any) -> tuple[int, ...]:
+    return tuple(id(p) for group in optimizer.param_groups for p in group["params"])
+
+
+def _forget_flat(optimizer: Any) -> None:
+    """What LBFGS remembers is one long vector of all parameters: it begins anew."""
+    if hasattr(optimizer, "_numel_cache"):
+        optimizer._numel_cache = None
+        optimizer.state.clear()

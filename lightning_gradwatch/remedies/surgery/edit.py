@@ -68,9 +68,12 @@ class Edit:
             new: the one that comes; takes over its mode (training or not).
             what: what was done, a sentence; "": the two are named.
         """
-        name = self.name_of(old)
+        name, places = self.name_of(old), list(self.parents(old))
+        if not places:
+            self.leave(f"The network itself is a {type(old).__name__}, which only who holds it can replace.")
+            return
         new.train(old.training)
-        for parent, attribute in list(self.parents(old)):
+        for parent, attribute in places:
             setattr(parent, attribute, new)
         self.change(name, what or f"{name}: {type(old).__name__} is {type(new).__name__} now.")
 

@@ -8,6 +8,8 @@ from torch import nn
 from lightning_gradwatch.anatomy.names import every_module
 from lightning_gradwatch.anatomy.sharding import is_sliced
 
+_SHARDING = ("FullyShardedDataParallel", "DeepSpeedEngine")
+
 
 def obstacle(model: nn.Module) -> str:
     """Why a network cannot be edited, one sentence; "" where it can.
@@ -15,8 +17,8 @@ def obstacle(model: nn.Module) -> str:
     Example:
         >>> obstacle(nn.Linear(2, 1))
         ''
-        >>> obstacle(torch.jit.trace(nn.Linear(2, 1), torch.ones(1, 2)))
-        'It is TorchScript, whose code is fixed: edit the network that it was made from.'
+        >>> obstacle(torch.compile(nn.Linear(2, 1)))
+        'It is compiled (torch.compile): edit the network before it is compiled.'
     """
     for module in every_module(model):
         if isinstance(module, torch.jit.ScriptModule):

@@ -1,27 +1,62 @@
-"""Networks that are built late (``configure_model``): treated when their weights are about to be loaded."""
+"""Networks that are built late (``configure_model``): treated as soon as they are built."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from torch import nn
+_NAME = "configure_model"
 
 
-def before_loading(model: nn.Module, act: Callable[[], None]) -> None:
-    """Call once when a ``state_dict`` is loaded into this network, before its parts get theirs.
+class AfterBuilding:
+    """Stands before a module's ``configure_model`` for one call, and acts when that is done.
+
+    Optimizers are made and weights loaded afterwards, in every Lightning and for every stage.
+
+    Args:
+        module: the LightningModule.
+        act: what to do once it is built.
 
     Example:
-        >>> model, told = nn.Linear(1, 1), []
-        >>> before_loading(model, lambda: told.append("now"))
-        >>> for _ in range(2):
-        ...     _ = model.load_state_dict(model.state_dict())
-        >>> told
-        ['now']
+        >>> class Late:
+        ...     def configure_model(self):
+        ...         print("built")
+        >>> module = Late()
+        >>> _ = AfterBuilding(module, lambda: print("treated"))
+        >>> module.configure_model()
+        built
+        treated
+        >>> module.configure_model()
+        built
     """
 
-    def hook(*_: Any) -> None:
-        handle.remove()
-        act()
+    def __init__(self, module: Any, act: Callable[[], None]) -> None:
+        self._act: Callable[[], None] | None = act
+        self._module, self._before = module, module.__dict__.get(_NAME)
+        called = getattr(module, _NAME)
+        self.__wrapped__ = getattr(called, "__wrapped__", called)  # Lightning looks here whether it is the user's own
+        module.__dict__[_NAME] = self
 
-    handle = model.register_load_state_dict_pre_hook(hook)
+    def __call__(self) -> None:
+        """Build the module; then act, once."""
+        act, self._act = self._act, None
+        module = self._module
+        self._step_aside()
+        getattr(module, _NAME)()
+        if act is not None:
+            act()
+
+    def cancel(self) -> None:
+        """It is not to act any more; let go of everything."""
+        self._act = None
+        top = self._module.__dict__.get(_NAME) if self._module is not None else None
+        while isinstance(top, AfterBuilding) and top._act is None:  # those in the middle of a pile go with its top
+            top._step_aside()
+            top = top._before
+
+    def _step_aside(self) -> None:
+        if self._before is None:
+            self._module.__dict__.pop(_NAME, None)
+        else:
+            self._module.__dict__[_NAME] = self._before
+        self._module = None

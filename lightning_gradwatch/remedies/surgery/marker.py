@@ -39,7 +39,8 @@ class Marker:
     @property
     def value(self) -> Tensor:
         """The treatments as JSON, in a tensor: what checkpoints may hold."""
-        return torch.tensor(list(json.dumps([spec for _, spec in self.specs]).encode()), dtype=torch.uint8)
+        told = json.dumps([spec for _, spec in self.specs]).encode()
+        return torch.tensor(list(told), dtype=torch.uint8, device="cpu")
 
 
 def mark(model: nn.Module, told: str, spec: Spec) -> None:
@@ -52,8 +53,9 @@ def ready(model: nn.Module) -> Marker:
     marker = marker_of(model)
     if marker is None:
         marker = Marker()
-        model.register_state_dict_post_hook(_Saves(marker))
-        model.register_load_state_dict_pre_hook(_Loads(marker))
+        # The public ways to do it come with torch 2.5, we go back to 2.4.
+        model._register_state_dict_hook(_Saves(marker))
+        model._register_load_state_dict_pre_hook(_Loads(marker), with_module=True)
     return marker
 
 
