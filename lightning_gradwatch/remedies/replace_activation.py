@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
 
+from lightning_gradwatch import arguments
 from lightning_gradwatch.records import Anatomy, CauseKind, Finding, Kind
-from lightning_gradwatch.remedies.base import Advice, Cure, RemedyRule
+from lightning_gradwatch.remedies.base import Advice, Cure
+from lightning_gradwatch.remedies.moments import Moment
 from lightning_gradwatch.remedies.network import (
     SATURATING,
     gates,
@@ -14,12 +17,46 @@ from lightning_gradwatch.remedies.network import (
     spreads,
     through_time,
 )
+from lightning_gradwatch.remedies.treatment import Applies, Treatment
 
+if TYPE_CHECKING:
+    from torch import nn
+
+    from lightning_gradwatch.remedies.surgery.edit import Edit
+
+_OFFERED = ("relu", "leaky_relu", "prelu", "elu", "selu", "gelu", "silu")
+_CLASSES = {"relu": "ReLU", "leaky_relu": "LeakyReLU", "prelu": "PReLU", "elu": "ELU", "selu": "SELU"}
+_CLASSES |= {"gelu": "GELU", "silu": "SiLU"}
+_MODULES = "Sigmoid|Tanh|Hardsigmoid|Hardtanh|Softsign|LogSigmoid"
+_FUNCTIONS = "sigmoid|tanh|hardsigmoid|hardtanh|softsign|logsigmoid"
 _HE = 'nn.init.kaiming_normal_(w, nonlinearity="relu")'
 
 
-class ReplaceActivation(RemedyRule):
-    """ReLU, LeakyReLU, PReLU or ELU in place of an activation that saturates, together with weights that suit it."""
+class ReplaceActivation(Treatment):
+    """Put ReLU, LeakyReLU, PReLU, ELU, SELU, GELU or SiLU in the place of hidden activations that saturate.
+
+    Sigmoid, Tanh, Hardsigmoid, Hardtanh, Softsign and LogSigmoid go; ReLU too, where what comes is not flat where its
+    input is negative.  The output's activation, gates, hand-written recurrences and subclasses of the user stay, and
+    the outcome says so; what follows what is read from the source of the network, without running it.  Functions
+    (``torch.sigmoid(x)``) cannot be replaced from outside: their lines are named.  A module whose own name is in
+    ``where`` is replaced whatever it is for.  The weights stay as they are: see ``Initialize``.
+
+    Args:
+        to: "relu", "leaky_relu", "prelu" (its slope is learnt: the optimizer gets it), "elu", "selu", "gelu", "silu".
+        where: names of modules, of parts that hold them, or patterns of names; None: everywhere.
+        seed: nothing is drawn; the same argument as every treatment's.
+
+    Raises:
+        WrongArgument: ``to`` is none of these.
+
+    Example:
+        >>> from torch import nn
+        >>> model = nn.Sequential(nn.Linear(2, 2), nn.Tanh(), nn.Linear(2, 1), nn.Sigmoid())
+        >>> print(ReplaceActivation("elu").apply(model))
+        ReplaceActivation('elu'):
+          1: Tanh is ELU now.
+          3 stays: the output's, whose range the loss expects.
+    """
 
     name: ClassVar[str] = "ReplaceActivation"
     title: ClassVar[str] = "ReLU with He initialisation"
@@ -33,6 +70,15 @@ class ReplaceActivation(RemedyRule):
             why="a rectifier passes the gradient whole wherever its input is positive and cannot saturate there.",
         ),
     }
+
+    moment: ClassVar[Moment] = Moment.SETUP
+    structural: ClassVar[bool] = True
+    cost: ClassVar[str] = "No time; one parameter an activation with prelu, else none."
+
+    def __init__(self, to: str = "relu", *, where: Sequence[str] | None = None, seed: int = 0) -> None:
+        super().__init__(where=where, seed=seed)
+        arguments.word("to", to, _OFFERED)
+        self.to = to
 
     def weigh(self, finding: Finding, anatomy: Anatomy) -> Advice | None:
         """Fits saturating activations; a plain ReLU whose units die; nothing else, and never the gates of an LSTM."""
@@ -57,6 +103,55 @@ class ReplaceActivation(RemedyRule):
             reason=f"{self.because(cause)} A leaky slope keeps units alive whose input stays negative; ReLU's "
             "slope of 0 does not.",
         )
+
+    @property
+    def how(self) -> str:
+        """How it is done by hand."""
+        return (
+            f"write nn.{_CLASSES[self.to]}() for every hidden activation that saturates, gates aside."
+        )
+
+    def tailored(self, finding: Finding, anatomy: Anatomy) -> ReplaceActivation:
+        """A slope for negative inputs where units are dead or the activations are ReLUs already; else ReLU."""
+        is_dead = finding.kind is Kind.DEAD_UNITS or main_activation(finding, anatomy) == "relu"
+        return ReplaceActivation("leaky_relu" if is_dead else "relu", where=self.where, seed=self.seed)
+
+    def rewrites(self) -> Sequence[tuple[str, str]]:
+        """Modules and functions that saturate, in lines of source; the lines that ``spared`` names stay."""
+        class_ = _CLASSES[self.to]
+        modules = [
+            (rf"\bnn\.(?:{_MODULES})\([^()]*\)", f"nn.{class_}()"),
+            (rf"\bnn\.(?:{_MODULES})\b(?!\()", f"nn.{class_}"),
+        ]
+        if self.to == "prelu":  # as a function it needs a parameter of the module
+            return modules
+        function = "torch.relu" if self.to == "relu" else f"torch.nn.functional.{self.to}"
+        return [
+            *modules,
+            (rf"\btorch\.(?:{_FUNCTIONS})_?\(", f"{function}("),
+            (rf"\b(F|functional)\.(?:{_FUNCTIONS})_?\(", rf"\1.{self.to}("),
+            (r"(?<![\w.)\]])(\w+)\.(?:sigmoid|tanh)_?\(\)", rf"{function}(\1)"),
+        ]
+
+    def spared(self, model: nn.Module) -> set[tuple[str, int]]:
+        """The lines of the output's activation and of gates, as far as they can be told."""
+        from lightning_gradwatch.remedies.surgery.replacing import spared
+
+        return spared(model, self.to)
+
+    def _fits(self, model: nn.Module) -> Applies:
+        from lightning_gradwatch.remedies.surgery.edit import Edit
+        from lightning_gradwatch.remedies.surgery.replacing import survey
+
+        found = survey(model, self.to, Edit(model, where=self.where).includes, self.where or ())
+        if found.replaced or found.layers:
+            return Applies()
+        return Applies(" ".join(found.told) or "It has no activation that this would replace.")
+
+    def _edit(self, edit: Edit) -> None:
+        from lightning_gradwatch.remedies.surgery.replacing import replace
+
+        replace(edit, self.to)
 
 
 def _why_both(anatomy: Anatomy) -> str:

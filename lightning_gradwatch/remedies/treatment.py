@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import weakref
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -127,6 +127,10 @@ class Treatment(_Base):
 
     def rewrites(self) -> Sequence[tuple[str, str]]:
         """Patterns and replacements (``re.sub``) that do it in the lines of a network's source; [] where none can."""
+        return ()
+
+    def spared(self, model: nn.Module) -> Collection[tuple[str, int]]:
+        """File (without folders) and line of what ``rewrites`` must leave in this network's source."""
         return ()
 
     def snippet(self, model: nn.Module) -> str:

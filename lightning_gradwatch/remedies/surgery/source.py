@@ -6,6 +6,7 @@ import difflib
 import inspect
 import re
 import textwrap
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,8 @@ def patch(treatment: Treatment, model: nn.Module) -> str:
         treatment: says which lines become which.
         model: the network; not treated yet, or treated: its classes' source is the same.
     """
-    changed = [diff for kind in _classes(model) if (diff := _diff(kind, treatment))]
+    spared = treatment.spared(model)
+    changed = [diff for kind in _classes(model) if (diff := _diff(kind, treatment, spared))]
     return "\n".join(dict.fromkeys(changed)) or treatment.snippet(model)
 
 
@@ -36,13 +38,14 @@ def _classes(model: nn.Module) -> list[type]:
     return [kind for kind in kinds if not f"{kind.__module__}.".startswith(_LIBRARIES)]
 
 
-def _diff(kind: type, treatment: Treatment) -> str:
+def _diff(kind: type, treatment: Treatment, spared: Collection[tuple[str, int]]) -> str:
     try:
         lines, first = inspect.getsourcelines(kind)
         file = Path(inspect.getsourcefile(kind) or "model.py").name
     except (OSError, TypeError):  # typed into a console
         return ""
-    new = [_rewritten(line, treatment) for line in lines]
+    numbered = enumerate(lines, max(first, 1))
+    new = [line if (file, number) in spared else _rewritten(line, treatment) for number, line in numbered]
     if new == lines:
         return ""
     made = list(difflib.unified_diff(lines, new, file, file, n=1))
