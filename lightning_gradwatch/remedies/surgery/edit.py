@@ -37,6 +37,7 @@ class Edit:
         self.changed: list[str] = []  # names of what was changed
         self.did: list[str] = []  # what was done, a sentence each
         self.left: list[str] = []  # what was left alone and why, a sentence each
+        self.undone: list[Callable[[], None]] = []  # what an undo calls before it puts everything back
         self._check()
 
     @property
@@ -80,6 +81,10 @@ class Edit:
         if what:
             self.did.append(what)
 
+    def when_undone(self, act: Callable[[], None]) -> None:
+        """Have this called by an undo: for helpers that hold on to the network or to an optimizer."""
+        self.undone.append(act)
+
     def leave(self, why: str) -> None:
         """Say what was left alone, and why; the same sentence once."""
         if why not in self.left:
@@ -89,7 +94,9 @@ class Edit:
         names = [name for name, _ in named_modules(self.model)]
         for wanted in self.where or ():
             if not any(_fits(name, wanted) for name in names):
-                raise WrongArgument("where", "names of modules of this network, or patterns of them", wanted, names[:12])
+                raise WrongArgument(
+                    "where", "names of modules of this network, or patterns of them", wanted, names[:12]
+                )
 
 
 def _fits(name: str, wanted: str) -> bool:

@@ -37,7 +37,7 @@ def operate(
         undoable: keep what an undo needs.
     """
     told = repr(treatment)
-    if hindered := obstacle(model):
+    if treatment.edits_network and (hindered := obstacle(model)):
         return Applied(told, left=(hindered,))
     edit = Edit(model, optimizers, where, batches)
     kept = Keepsake(model, optimizers) if undoable else None
@@ -49,7 +49,7 @@ def operate(
     except BaseException:
         if kept is not None:
             kept.settle()
-            kept.restore()
+            _back(kept, edit)
         raise
     spec = {**treatment.spec(), "where": None if where is None else list(where)}
     if edit.changed and treatment.structural:
@@ -63,14 +63,16 @@ def operate(
         tuple(edit.left),
         _size(model) - size,
         spec,
-        None if kept is None or not edit.changed else lambda: _back(kept, model, told, treatment.structural),
+        None if kept is None or not edit.changed else lambda: _back(kept, edit, told if treatment.structural else ""),
     )
 
 
-def _back(kept: Keepsake, model: nn.Module, told: str, structural: bool) -> None:
+def _back(kept: Keepsake, edit: Edit, marked: str = "") -> None:
+    for act in reversed(edit.undone):  # first, while what they let go of is still there
+        act()
     kept.restore()
-    if structural:
-        unmark(model, told)
+    if marked:
+        unmark(edit.model, marked)
 
 
 def _size(model: nn.Module) -> int:
