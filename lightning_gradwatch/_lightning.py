@@ -349,6 +349,19 @@ def optimizers_of(trainer: Any) -> list[Any]:
     return [unwrapped(optimizer) for optimizer in trainer.optimizers]
 
 
+def rename_wrappers(trainer: Any) -> None:
+    """Have the wrappers of the optimizers, which imitate the class of theirs, imitate the class that it is now."""
+    for wrapper in getattr(trainer.strategy, "_lightning_optimizers", ()):
+        kind, imitated = type(unwrapped(wrapper)), type(wrapper)
+        if imitated.__name__ != f"Lightning{kind.__name__}":
+            wrapper.__class__ = type(f"Lightning{kind.__name__}", (imitated.__bases__[0], kind), {})
+
+
+def mean_over_ranks(trainer: Any, value: Any) -> float:
+    """The mean of a 0-d tensor over all ranks; a collective, so that every rank must ask on the same steps."""
+    return float(value if trainer.world_size == 1 else trainer.strategy.reduce(value, reduce_op="mean"))
+
+
 @functools.cache  # reading package metadata takes milliseconds, and every watch asks
 def versions() -> dict[str, str]:
     """The versions of what was running, for the report."""

@@ -25,6 +25,7 @@ class RateScale:
     Args:
         factor: what the rates are multiplied by; 1 leaves everything alone.
         floor: a group's rate is never scaled below it; a rate that is lower by itself stays as it is.
+        only: whether a parameter group is scaled; None: all are.
 
     Raises:
         WrongArgument: ``factor`` is not a finite number above 0, or ``floor`` not a finite number of at least 0.
@@ -44,11 +45,14 @@ class RateScale:
         >>> scale.detach()
     """
 
-    def __init__(self, factor: float = 1.0, floor: float = 0.0) -> None:
+    def __init__(
+        self, factor: float = 1.0, floor: float = 0.0, only: Callable[[dict[str, Any]], bool] | None = None
+    ) -> None:
         self.factor = _positive("factor", factor)
         if not (math.isfinite(floor) and floor >= 0):
             raise WrongArgument("floor", "a finite number of at least 0", floor)
         self.floor = float(floor)
+        self._only = only
         self._forget()
 
     def attach(self, optimizers: Iterable[Any], active: Callable[[], bool] | None = None) -> None:
@@ -68,6 +72,8 @@ class RateScale:
             if not self._is_attached(optimizer):
                 before = optimizer.register_step_pre_hook(self._before_step)
                 after = optimizer.register_step_post_hook(self._after_step)
+                # Scales of one optimizer lie around each other: the one that went in last comes out first.
+                optimizer._optimizer_step_post_hooks.move_to_end(after.id, last=False)
                 self._attached.append((weakref.ref(optimizer), (before, after)))
         self._active = active or self._active
 
@@ -99,7 +105,8 @@ class RateScale:
         """The rate that each group of this optimizer really steps with; the clean one if it is not attached."""
         raw = unwrapped(optimizer)
         scaled = self._is_attached(raw) and self._active()
-        return tuple(float(self._scaled(clean) if scaled else clean) for clean in self._clean_rates(raw))
+        rates = self._clean_rates(raw)
+        return tuple(float(self._scaled(group, clean) if scaled else clean) for group, clean in rates)
 
     def reapply(self, optimizer: Any) -> None:
         """Scale what was written into a stepping optimizer from outside its closure; else nothing.
@@ -142,7 +149,7 @@ class RateScale:
         if self.factor == 1 or not self._active():
             return None
         self._apply(optimizer)  # before the closure too: LBFGS reads its rate before it calls it
-        return _with_closure(args, kwargs, lambda closure: self._wrapped(optimizer, closure))
+        return with_closure(args, kwargs, lambda closure: self._wrapped(optimizer, closure))
 
     def _wrapped(self, optimizer: Any, closure: Callable[..., Any]) -> Callable[..., Any]:
         def clean_inside(*args: Any, **kwargs: Any) -> Any:
@@ -159,18 +166,21 @@ class RateScale:
     def _apply(self, optimizer: Any) -> None:
         kept = {id(item.group): item for item in self._live.get(id(optimizer), ()) if item.intact}
         self._live[id(optimizer)] = [
-            kept.get(id(group)) or ScaledGroup.write(group, self._scaled(group["lr"])) for group in _groups(optimizer)
+            kept.get(id(group)) or ScaledGroup.write(group, self._scaled(group, group["lr"]))
+            for group in _groups(optimizer)
         ]
 
     def _clean(self, optimizer: Any) -> None:
         for item in self._live.pop(id(optimizer), ()):
             item.restore()
 
-    def _clean_rates(self, optimizer: Any) -> Iterator[Any]:
+    def _clean_rates(self, optimizer: Any) -> Iterator[tuple[dict[str, Any], Any]]:
         scaled = {id(item.group): item.clean for item in self._live.get(id(optimizer), ()) if item.intact}
-        return (scaled.get(id(group), group["lr"]) for group in _groups(optimizer))
+        return ((group, scaled.get(id(group), group["lr"])) for group in _groups(optimizer))
 
-    def _scaled(self, rate: Any) -> Any:
+    def _scaled(self, group: dict[str, Any], rate: Any) -> Any:
+        if self._only is not None and not self._only(group):
+            return rate
         if is_tensor(rate):
             rate = rate.detach()
             return (rate * self.factor).maximum(rate.clamp(max=self.floor))
@@ -182,7 +192,7 @@ class RateScale:
         return {"factor": self.factor, "floor": self.floor}
 
     def __setstate__(self, state: dict[str, float]) -> None:
-        self.factor, self.floor = state["factor"], state["floor"]
+        self.factor, self.floor, self._only = state["factor"], state["floor"], None
         self._forget()
 
 
@@ -195,7 +205,7 @@ def _groups(optimizer: Any) -> list[dict[str, Any]]:
     return [group for group in optimizer.param_groups if "lr" in group]
 
 
-def _with_closure(args: tuple[Any, ...], kwargs: dict[str, Any], wrap: Callable[[Any], Any]) -> Any:
+def with_closure(args: tuple[Any, ...], kwargs: dict[str, Any], wrap: Callable[[Any], Any]) -> Any:
     """The arguments of ``step`` with its closure wrapped; None where it got none.  ``args[0]`` is the optimizer."""
     if callable(kwargs.get("closure")):
         return args, {**kwargs, "closure": wrap(kwargs["closure"])}

@@ -58,6 +58,7 @@ class Treatment(_Base):
 
     moment: ClassVar[Moment] = Moment.SETUP  # when a fit applies it
     structural: ClassVar[bool] = False  # whether the network computes something else, or holds other parameters
+    edits_network: ClassVar[bool] = True  # False: only its optimizers, which a compiled or sharded network has too
     safe_unasked: ClassVar[bool] = False  # whether it may be done to a fit whose user did not ask for it by name
     cost: ClassVar[str] = ""  # parameters and time that it adds, one sentence
     partners: ClassVar[tuple[str, ...]] = ()  # names of treatments that belong to it: new activations, new weights
@@ -102,7 +103,7 @@ class Treatment(_Base):
         """
         from lightning_gradwatch.remedies.surgery.editable import obstacle
 
-        if hindered := obstacle(model):
+        if self.edits_network and (hindered := obstacle(model)):
             return Applies(hindered)
         if finding is not None and not any(cause.kind in self.cures for cause in finding.causes):
             kinds = ", ".join(str(cause.kind) for cause in finding.causes) or "nothing that is known"

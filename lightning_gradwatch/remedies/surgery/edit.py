@@ -37,6 +37,7 @@ class Edit:
         self.changed: list[str] = []  # names of what was changed
         self.did: list[str] = []  # what was done, a sentence each
         self.left: list[str] = []  # what was left alone and why, a sentence each
+        self.undone: list[Callable[[], None]] = []  # what an undo calls before it puts everything back
         self._check()
 
     @property
@@ -82,6 +83,10 @@ class Edit:
         self.changed.append(name)
         if what:
             self.did.append(what)
+
+    def when_undone(self, act: Callable[[], None]) -> None:
+        """Have this called by an undo: for helpers that hold on to the network or to an optimizer."""
+        self.undone.append(act)
 
     def leave(self, why: str) -> None:
         """Say what was left alone, and why; the same sentence once."""

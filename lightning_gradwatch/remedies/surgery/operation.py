@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from torch import nn
@@ -18,12 +19,15 @@ from lightning_gradwatch.remedies.surgery.marker import mark, unmark
 from lightning_gradwatch.remedies.treatment import Treatment
 
 
+Batches = Callable[[], Iterable[Any]]
+
+
 def operate(
     treatment: Treatment,
     model: nn.Module,
     optimizers: Sequence[Any],
     where: Sequence[str] | None,
-    batches: Callable[[], Iterable[Any]] | None,
+    batches: Batches | None,
     *,
     undoable: bool,
 ) -> Applied:
@@ -37,42 +41,16 @@ def operate(
         batches: gives training batches; None: there are none.
         undoable: keep what an undo needs.
     """
-    told = repr(treatment)
-    if hindered := obstacle(model):
-        return Applied(told, left=(hindered,))
-    edit = Edit(model, optimizers, where, batches)
-    kept = Keepsake(model, optimizers) if undoable else None
-    before, size = dict(model.named_parameters()), _size(model)
-    try:
-        with own_ground(treatment.seed):
-            treatment._edit(edit)
-        adopt(model, before, optimizers)
-    except BaseException:
-        if kept is not None:
-            kept.settle()
-            kept.restore()
-        raise
-    spec = {**treatment.spec(), "where": None if where is None else list(where)}
-    if edit.changed and treatment.structural:
-        mark(model, told, spec)
-    if kept is not None:
-        kept.settle()
-    return Applied(
-        told,
-        tuple(dict.fromkeys(edit.changed)),
-        tuple(edit.did),
-        tuple(edit.left),
-        _size(model) - size,
-        spec,
-        None if kept is None or not edit.changed else lambda: _back(kept, model, told, treatment.structural),
-    )
+    with _Theatre(model, optimizers, undoable=undoable) as theatre:
+        applied = theatre.perform(treatment, where, batches)
+    return replace(applied, _back=theatre.back if applied else None)
 
 
 def operate_all(
     treatments: Sequence[Treatment],
     model: nn.Module,
     optimizers: Sequence[Any],
-    batches: Callable[[], Iterable[Any]] | None = None,
+    batches: Batches | None = None,
     *,
     undoable: bool = True,
 ) -> Applied:
@@ -85,26 +63,8 @@ def operate_all(
         batches: gives training batches.
         undoable: keep what an undo needs, once for all.
     """
-    kept = Keepsake(model, optimizers) if undoable else None
-    done: list[Applied] = []
-    try:
-        for one in treatments:
-            done.append(operate(one, model, optimizers, one.where, batches, undoable=False))
-    except BaseException:
-        if kept is not None:
-            kept.settle()
-            kept.restore()
-        raise
-    if kept is not None:
-        kept.settle()
-    marked = [one for one, made in zip(treatments, done, strict=True) if made and one.structural]
-
-    def back() -> None:
-        if kept is not None:
-            kept.restore()
-        for one in reversed(marked):
-            unmark(model, repr(one))
-
+    with _Theatre(model, optimizers, undoable=undoable) as theatre:
+        done = [theatre.perform(one, one.where, batches) for one in treatments]
     return Applied(
         " + ".join(map(repr, treatments)),
         tuple(dict.fromkeys(name for made in done for name in made.changed)),
@@ -112,14 +72,59 @@ def operate_all(
         tuple(sentence for made in done for sentence in made.left),
         sum(made.parameters for made in done),
         {"treatments": [made.spec for made in done if made]},
-        back if kept is not None and any(done) else None,
+        theatre.back if any(done) else None,
     )
 
 
-def _back(kept: Keepsake, model: nn.Module, told: str, structural: bool) -> None:
-    kept.restore()
-    if structural:
-        unmark(model, told)
+class _Theatre:
+    """Where a network is treated: what happens within is undone together, at once where it fails."""
+
+    def __init__(self, model: nn.Module, optimizers: Sequence[Any], *, undoable: bool) -> None:
+        self._model, self._optimizers = model, optimizers
+        self._kept = Keepsake(model, optimizers) if undoable else None
+        self._edits: list[Edit] = []
+        self._marked: list[str] = []
+
+    def __enter__(self) -> _Theatre:
+        return self
+
+    def __exit__(self, kind: Any, *_: Any) -> None:
+        if self._kept is not None:
+            self._kept.settle()
+            if kind is not None:
+                self._restore()
+
+    @property
+    def back(self) -> Callable[[], None] | None:
+        """What undoes everything; None: nobody wanted to."""
+        return None if self._kept is None else self._restore
+
+    def perform(self, treatment: Treatment, where: Sequence[str] | None, batches: Batches | None) -> Applied:
+        """One treatment."""
+        told, model = repr(treatment), self._model
+        if treatment.edits_network and (hindered := obstacle(model)):
+            return Applied(told, left=(hindered,))
+        edit = Edit(model, self._optimizers, where, batches)
+        self._edits.append(edit)
+        before, size = dict(model.named_parameters()), _size(model)
+        with own_ground(treatment.seed):
+            treatment._edit(edit)
+        adopt(model, before, self._optimizers)
+        spec = {**treatment.spec(), "where": None if where is None else list(where)}
+        if edit.changed and treatment.structural:
+            mark(model, told, spec)
+            self._marked.append(told)
+        changed = tuple(dict.fromkeys(edit.changed))
+        return Applied(told, changed, tuple(edit.did), tuple(edit.left), _size(model) - size, spec)
+
+    def _restore(self) -> None:
+        for edit in reversed(self._edits):
+            for act in reversed(edit.undone):  # first, while what they let go of is still there
+                act()
+        if self._kept is not None:
+            self._kept.restore()
+        for told in reversed(self._marked):
+            unmark(self._model, told)
 
 
 def _size(model: nn.Module) -> int:
