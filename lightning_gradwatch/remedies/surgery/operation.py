@@ -18,7 +18,6 @@ from lightning_gradwatch.remedies.surgery.keepsake import Keepsake
 from lightning_gradwatch.remedies.surgery.marker import mark, unmark
 from lightning_gradwatch.remedies.treatment import Treatment
 
-
 Batches = Callable[[], Iterable[Any]]
 
 
