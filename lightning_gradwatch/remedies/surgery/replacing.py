@@ -21,7 +21,7 @@ from lightning_gradwatch.remedies.surgery.activations import (
 )
 from lightning_gradwatch.remedies.surgery.edit import Edit
 from lightning_gradwatch.remedies.surgery.flow import Call, Flow, Way
-from lightning_gradwatch.remedies.surgery.keepsake import _HOOKS
+from lightning_gradwatch.remedies.surgery.kept_hooks import MODULE_HOOKS
 from lightning_gradwatch.remedies.surgery.reading import read
 
 # Words in the name of a module that holds a gate.
@@ -193,7 +193,7 @@ def _near(edit: Edit, module: nn.Module, like: Tensor | None) -> Tensor | None:
 def _hand_over(old: nn.Module, new: nn.Module) -> None:
     """Mode and hooks; the registries themselves, to which the handles of the hooks point."""
     new.train(old.training)
-    for name in _HOOKS:
+    for name in MODULE_HOOKS:
         if old.__dict__.get(name):
             new.__dict__[name] = old.__dict__[name]
 
