@@ -107,9 +107,7 @@ class ReplaceActivation(Treatment):
     @property
     def how(self) -> str:
         """How it is done by hand."""
-        return (
-            f"write nn.{_CLASSES[self.to]}() for every hidden activation that saturates, gates aside."
-        )
+        return f"write nn.{_CLASSES[self.to]}() for every hidden activation that saturates, gates aside."
 
     def tailored(self, finding: Finding, anatomy: Anatomy) -> ReplaceActivation:
         """A slope for negative inputs where units are dead or the activations are ReLUs already; else ReLU."""
