@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from torch import Tensor, nn
@@ -23,6 +23,7 @@ from lightning_gradwatch.remedies.surgery.edit import Edit
 from lightning_gradwatch.remedies.surgery.flow import Call, Flow, Way
 from lightning_gradwatch.remedies.surgery.kept_hooks import MODULE_HOOKS
 from lightning_gradwatch.remedies.surgery.reading import read
+from lightning_gradwatch.remedies.surgery.saying import listed
 
 # Words in the name of a module that holds a gate.
 _GATES = frozenset({"gate", "gates", "gating", "se", "squeeze", "excite", "excitation", "attn", "attention"})
@@ -31,7 +32,6 @@ _Layer = nn.TransformerEncoderLayer | nn.TransformerDecoderLayer
 _GATE = "a gate, which must keep its bounds."
 _OUTPUT = "the output's, whose range the loss expects."
 _RECURRENT = "in a recurrence, which a rectifier lets explode."
-_SHOWN = 6  # names in a sentence
 
 
 @dataclass
@@ -142,13 +142,6 @@ def written(to: str) -> str:
     if to == "prelu":
         return "an nn.PReLU() of the module"
     return "torch.relu" if to == "relu" else f"nn.functional.{to}"
-
-
-def listed(names: Iterable[str]) -> str:
-    """Some names, and how many more there are."""
-    every = list(names)
-    more = f" and {len(every) - _SHOWN} more" if len(every) > _SHOWN else ""
-    return ", ".join(every[:_SHOWN]) + more
 
 
 def _stay(names: list[str]) -> str:
