@@ -102,11 +102,11 @@ class RateScale:
         return tuple(rate for optimizer in self._optimizers() for rate in self.rates_of(optimizer))
 
     def rates_of(self, optimizer: Any) -> tuple[float, ...]:
-        """The rate that each group of this optimizer really steps with; the clean one if it is not attached."""
+        """The rate that each group of this optimizer really steps with, whoever else scales it too."""
         raw = unwrapped(optimizer)
-        scaled = self._is_attached(raw) and self._active()
-        rates = self._clean_rates(raw)
-        return tuple(float(self._scaled(group, clean) if scaled else clean) for group, clean in rates)
+        scales = [scale for scale in _scales_on(raw) if scale._active()]
+        clean = _clean_rates(raw)
+        return tuple(float(_through(scales, group, clean.get(id(group), group["lr"]))) for group in _groups(raw))
 
     def reapply(self, optimizer: Any) -> None:
         """Scale what was written into a stepping optimizer from outside its closure; else nothing.
@@ -165,18 +165,15 @@ class RateScale:
 
     def _apply(self, optimizer: Any) -> None:
         kept = {id(item.group): item for item in self._live.get(id(optimizer), ()) if item.intact}
+        below = _outermost(_scales_on(optimizer), optimizer)
         self._live[id(optimizer)] = [
-            kept.get(id(group)) or ScaledGroup.write(group, self._scaled(group, group["lr"]))
+            kept.get(id(group)) or ScaledGroup.write(group, self._scaled(group, group["lr"]), below.get(id(group)))
             for group in _groups(optimizer)
         ]
 
     def _clean(self, optimizer: Any) -> None:
         for item in self._live.pop(id(optimizer), ()):
             item.restore()
-
-    def _clean_rates(self, optimizer: Any) -> Iterator[tuple[dict[str, Any], Any]]:
-        scaled = {id(item.group): item.clean for item in self._live.get(id(optimizer), ()) if item.intact}
-        return ((group, scaled.get(id(group), group["lr"])) for group in _groups(optimizer))
 
     def _scaled(self, group: dict[str, Any], rate: Any) -> Any:
         if self._only is not None and not self._only(group):
@@ -203,6 +200,34 @@ def _always() -> bool:
 def _groups(optimizer: Any) -> list[dict[str, Any]]:
     """The groups that have a learning rate: not every optimizer's do."""
     return [group for group in optimizer.param_groups if "lr" in group]
+
+
+def _scales_on(optimizer: Any) -> list[RateScale]:
+    """Those attached to an optimizer, in the order in which they scale."""
+    hooks = getattr(optimizer, "_optimizer_step_pre_hooks", {}).values()
+    owners = (getattr(hook, "__self__", None) for hook in hooks)
+    return [owner for owner in owners if isinstance(owner, RateScale)]
+
+
+def _outermost(scales: list[RateScale], optimizer: Any) -> dict[int, ScaledGroup]:
+    """By ``id`` of a group, the scale that was put in last and is still there."""
+    live = {id(item.group): item for scale in scales for item in scale._live.get(id(optimizer), ())}
+    return {key: item for key, item in live.items() if item.intact}
+
+
+def _clean_rates(optimizer: Any) -> dict[int, Any]:
+    """By ``id`` of a group that is scaled now, its rate without any: the scale that was put in first has it."""
+    scales = _scales_on(optimizer)
+    outer, inner = _outermost(scales, optimizer), {}
+    for scale in reversed(scales):
+        inner.update({id(item.group): item.clean for item in scale._live.get(id(optimizer), ())})
+    return {key: inner[key] for key in outer}
+
+
+def _through(scales: list[RateScale], group: dict[str, Any], rate: Any) -> Any:
+    for scale in scales:
+        rate = scale._scaled(group, rate)
+    return rate
 
 
 def with_closure(args: tuple[Any, ...], kwargs: dict[str, Any], wrap: Callable[[Any], Any]) -> Any:

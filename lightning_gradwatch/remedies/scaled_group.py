@@ -23,17 +23,18 @@ class ScaledGroup:
     clean: Any  # the rate as it was, put back as it is: never divided back
     ours: Any  # the rate in its place
     version: int | None  # count of writes into that tensor; None: a plain number
+    below: ScaledGroup | None = None  # another scale of the same group, whose rate is the clean one here
 
     @classmethod
-    def write(cls, group: dict[str, Any], rate: Any) -> ScaledGroup:
+    def write(cls, group: dict[str, Any], rate: Any, below: ScaledGroup | None = None) -> ScaledGroup:
         """Put that rate into the group."""
         clean = group["lr"]
         if not is_tensor(clean):
             group["lr"] = rate
-            return cls(group, clean, rate, None)
+            return cls(group, clean, rate, None, below)
         kept = clean.detach().clone()
         clean.detach().copy_(rate)  # detached: a rate that requires a gradient may not be written to
-        return cls(group, kept, clean, clean._version)
+        return cls(group, kept, clean, clean._version, below)
 
     @property
     def intact(self) -> bool:
@@ -51,3 +52,5 @@ class ScaledGroup:
             self.group["lr"] = self.clean
         else:
             self.ours.detach().copy_(self.clean)
+            if self.below is not None:  # to it, ours was no write of the user's
+                self.below.version = self.ours._version

@@ -167,6 +167,43 @@ def test_reapply_scales_what_was_written_after_the_closure():
     assert optimizer.param_groups[0]["lr"] == 0.4
 
 
+@pytest.mark.parametrize("with_closure", [True, False], ids=["closure", "no closure"])
+@pytest.mark.parametrize("tensor", [False, True], ids=["float", "tensor"])
+@pytest.mark.parametrize("name", ["none", "OneCycleLR", "MultiplicativeLR"])
+def test_several_scales_of_one_optimizer_multiply(name, tensor, with_closure):
+    plain, treated = recorder(tensor), recorder(tensor)
+    first, scale, last = RateScale(0.5), RateScale(), RateScale(0.25)
+    for one in (first, scale, last):
+        one.attach([treated])
+    untreated_clean = loop([plain], [SCHEDULERS[name](plain)], with_closure=with_closure)
+    clean = loop([treated], [SCHEDULERS[name](treated)], scale, with_closure=with_closure)
+    assert clean == untreated_clean
+    for step, (got, rates) in enumerate(zip(treated.seen, plain.seen, strict=True)):
+        by = FACTOR if SCALED_AT <= step < DETACHED_AT else 1.0
+        assert got == pytest.approx([0.125 * by * rate for rate in rates], rel=1e-6)
+    assert last.effective_rates() == pytest.approx([0.125 * rate for rate in clean[-1]])
+
+
+def test_each_tells_the_rates_of_all_also_inside_a_step():
+    optimizer, told = recorder(), []
+    scales = [RateScale(0.5), RateScale(0.5)]
+    for one in scales:
+        one.attach([optimizer])
+    optimizer.register_step_pre_hook(lambda *_: told.append([one.rates_of(optimizer) for one in scales]))
+    optimizer.step()
+    assert told == [[(0.025, 0.0125)] * 2]
+    assert [one.effective_rates() for one in scales] == [(0.025, 0.0125)] * 2
+
+
+def test_only_the_groups_that_are_meant():
+    optimizer = recorder()
+    scale = RateScale(0.5, only=lambda group: group is optimizer.param_groups[1])
+    scale.attach([optimizer])
+    optimizer.step()
+    assert optimizer.seen == [(0.1, 0.025)]
+    assert scale.effective_rates() == (0.1, 0.025)
+
+
 # --- floor and factor ------------------------------------------------------------------------------------------------
 
 
