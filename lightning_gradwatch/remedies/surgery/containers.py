@@ -34,11 +34,17 @@ def refilled(value: Any, held: Any) -> Any:
     return value
 
 
-def once(tensor: Tensor) -> Tensor:
-    """Of an expanded tensor each element once: the rest are the same places in memory."""
-    if tensor.layout is not torch.strided:
+def once(tensor: Tensor, like: Tensor | None = None) -> Tensor:
+    """Each place in memory once: where the tensor (or the one that it is like) is expanded, only the first of many.
+
+    Example:
+        >>> once(torch.zeros(1, 3).expand(4, 3)).shape
+        torch.Size([1, 3])
+    """
+    laid = tensor if like is None else like
+    if laid.layout is not torch.strided:
         return tensor
-    for axis, (step, size) in enumerate(zip(tensor.stride(), tensor.shape, strict=True)):
+    for axis, (step, size) in enumerate(zip(laid.stride(), laid.shape, strict=True)):
         if step == 0 and size > 1:
             tensor = tensor.narrow(axis, 0, 1)
     return tensor

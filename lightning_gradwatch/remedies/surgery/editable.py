@@ -17,7 +17,7 @@ def obstacle(model: nn.Module) -> str:
     Example:
         >>> obstacle(nn.Linear(2, 1))
         ''
-        >>> obstacle(torch.compile(nn.Linear(2, 1)))
+        >>> obstacle(torch.compile(nn.Linear(2, 1), backend="eager"))
         'It is compiled (torch.compile): edit the network before it is compiled.'
     """
     for module in every_module(model):

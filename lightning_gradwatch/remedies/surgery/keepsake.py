@@ -62,7 +62,7 @@ class Keepsake:
 
     def settle(self) -> None:
         """The edit is done: from now on, hooks that others add or remove are theirs and stay as they are."""
-        for kept in self._modules:
+        for kept in (*self._modules, *self._tensors):
             kept.settle()
         for kept in self._optimizers:
             kept.hooks.settle()
@@ -130,30 +130,48 @@ class _Module:
 
 @dataclass
 class _Tensor:
-    """One parameter or buffer: its values, its gradient."""
+    """One parameter or buffer: its values, its gradient, its hooks."""
 
     tensor: Tensor
     values: Tensor
     grad: Tensor | None
     requires_grad: bool
+    hooks: set[Any]  # before the edit; those that it added, once it is done
 
     @classmethod
     def of(cls, tensor: Tensor) -> _Tensor:
         grad = tensor.grad if tensor.is_leaf else None
-        return cls(tensor, tensor.detach().clone(), None if grad is None else grad.clone(), tensor.requires_grad)
+        copied = None if grad is None else grad.clone()
+        return cls(tensor, tensor.detach().clone(), copied, tensor.requires_grad, _hooks(tensor))
+
+    def settle(self) -> None:
+        self.hooks = _hooks(self.tensor) - self.hooks
 
     def restore(self) -> None:
         tensor, values = self.tensor, self.values
+        for registry in _registries(tensor):
+            for key in self.hooks & registry.keys():
+                del registry[key]
         if tensor.is_meta or values.is_meta:  # there are no values to bring back, or no place for them
             return
         with torch.inference_mode(tensor.is_inference()):
             if tensor.shape == values.shape and tensor.dtype == values.dtype:
-                once(tensor.detach()).copy_(once(values))
+                once(tensor.detach()).copy_(once(values, like=tensor))
             else:
                 tensor.data = values.clone()
         if tensor.is_leaf and not tensor.is_inference():
             tensor.requires_grad_(self.requires_grad)
             tensor.grad = None if self.grad is None else self.grad.clone()
+
+
+def _registries(tensor: Tensor) -> list[dict[Any, Any]]:
+    """Where torch keeps the hooks of a tensor; it has none where there are none."""
+    names = ("_backward_hooks", "_post_accumulate_grad_hooks")
+    return [registry for name in names if (registry := getattr(tensor, name, None)) is not None]
+
+
+def _hooks(tensor: Tensor) -> set[Any]:
+    return {key for registry in _registries(tensor) for key in registry}
 
 
 def _tensors(module: nn.Module) -> list[Tensor]:

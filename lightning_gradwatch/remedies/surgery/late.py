@@ -60,3 +60,4 @@ class AfterBuilding:
         else:
             self._module.__dict__[_NAME] = self._before
         self._module = None
+        del self.__wrapped__
