@@ -194,4 +194,4 @@ def _proof(outcome: Outcome, steps: int) -> str:
     if outcome.flow is not None and all(map(math.isfinite, outcome.flow)):
         said += f": {outcome.flow[0]:.1f} -> {outcome.flow[1]:.1f} decades lost"
     others = len(outcome.results) - 1
-    return said + (f"; {others} others were tried" if others else "")
+    return said + (f"; {others} {'other was' if others == 1 else 'others were'} tried" if others else "")

@@ -72,6 +72,7 @@ class ReplaceActivation(Treatment):
     }
 
     moment: ClassVar[Moment] = Moment.SETUP
+    partners: ClassVar[tuple[str, ...]] = ("Initialize",)  # another activation asks for weights of another scale
     structural: ClassVar[bool] = True
     cost: ClassVar[str] = "No time; one parameter an activation with prelu, else none."
 

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from torch import nn
+from lightning.pytorch import Callback
 
 from lightning_gradwatch import GradWatch, heal
 from lightning_gradwatch.cases.data import training_batches
@@ -30,7 +30,7 @@ def test_one_call_cures_what_nothing_else_trains(namespace):
     assert not others
     assert event.new[0] < event.old[0]
     assert report.findings[0].resolved
-    assert "ReLU" in report.patch
+    assert "ReplaceActivation" in report.patch
     assert module.training  # as after any fit
 
 
@@ -86,36 +86,25 @@ def test_a_module_that_needs_its_trainer_is_left_alone():
 
 
 def test_a_treatment_that_does_harm_is_taken_back(monkeypatch):
-    """The trial is made to prove the wrong thing; what the fit shows later decides."""
+    """The first trial is made to prove the wrong thing; what the fit shows later decides."""
     from lightning_gradwatch.remedies.decay_lr import DecayLR
     from lightning_gradwatch.remedies.initialize import Initialize
     from lightning_gradwatch.verify import contest
 
     ruin = (Initialize("xavier", gain=1e-3), DecayLR(0.5))
 
+    lies = [contest.Outcome(ruin, [contest.Result(ruin, 1.0, 5, "better")], 10.0, 2.0)]
+
     def run(self, candidates):
-        return contest.Outcome(ruin, [contest.Result(ruin, 1.0, 5, "better")], 10.0, 2.0)
+        return lies.pop() if lies else contest.Outcome(None)
 
     monkeypatch.setattr(contest.Contest, "run", run)
-    module = sick(activation="tanh", init="xavier", depth=12)
-    watch = healer(every_n_steps=1)
-    spoilt = _Spoils(at=20)
-    fitted(module, [spoilt, watch], steps=160)
+    module = sick(activation="tanh")
+    watch = healer()
+    fitted(module, [watch], steps=160)
     assert actions(watch)[:2] == ["treat", "undo_treat"]
     assert watch.report.events[0].effect == "worse"
     assert watch.report.patch == "" or len(watch.report.events) > 2
-
-
-class _Spoils(GradWatch.__mro__[-2]):  # a plain callback
-    """Makes the shallow weights tiny once."""
-
-    def __init__(self, at):
-        self.at = at
-
-    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
-        if trainer.global_step == self.at:
-            with torch.no_grad():
-                pl_module.network[0].weight.mul_(1e-6)
 
 
 def test_an_exception_in_the_fit_leaves_nothing_behind():
@@ -124,13 +113,13 @@ def test_an_exception_in_the_fit_leaves_nothing_behind():
     class Stop(RuntimeError):
         pass
 
-    class Breaks(_Spoils):
+    class Breaks(Callback):
         def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
             if trainer.global_step == 30:
                 raise Stop
 
     with pytest.raises(Stop):
-        fitted(module, [watch, Breaks(0)])
+        fitted(module, [watch, Breaks()])
     assert actions(watch) == ["treat"]
     assert not watch._watch.healer.batches
     copy.deepcopy(module)
@@ -169,4 +158,3 @@ def test_batches_are_copied_before_the_network_changes_them():
     module.__class__ = InPlace
     fitted(module, [watch])
     assert actions(watch) == ["treat"]
-    assert nn.Module is not None
