@@ -102,9 +102,9 @@ def test_a_treatment_that_does_harm_is_taken_back(monkeypatch):
     module = sick(activation="tanh")
     watch = healer()
     fitted(module, [watch], steps=160)
-    assert actions(watch)[:2] == ["treat", "undo_treat"]
+    assert [action for action in actions(watch) if action != "no_cure"] == ["treat", "undo_treat"]
     assert watch.report.events[0].effect == "worse"
-    assert watch.report.patch == "" or len(watch.report.events) > 2
+    assert watch.report.patch == ""
 
 
 def test_an_exception_in_the_fit_leaves_nothing_behind():
