@@ -70,7 +70,7 @@ class Calling(Expressions):
                 given = [self.call_module(child, given, {}, scope)]
             return joined(*given)
         own = not kind.__module__.startswith("torch.") or kind.__module__ in _READ
-        if own and not (is_leaf(module) and getattr(forward, "__module__", "").startswith("torch.")):
+        if own and not (is_leaf(module) and str(getattr(forward, "__module__", "")).startswith("torch.")):
             before = len(self.way.calls)
             result = self.call_method(module, "forward", given, named)
             if len(self.way.calls) > before or not any(True for _ in module.parameters()):

@@ -163,6 +163,17 @@ class Expressions:
     def _UnaryOp(self, node: ast.UnaryOp, scope: Scope) -> Any:
         return computed(node.op, self.value(node.operand, scope))
 
+    def _BoolOp(self, node: ast.BoolOp, scope: Scope) -> Any:
+        decides = isinstance(node.op, ast.Or)
+        value: Any = Data()
+        for place, part in enumerate(node.values):
+            value = self.value(part, scope)
+            if isinstance(value, Data):
+                return joined(value, *(self.value(later, scope) for later in node.values[place + 1 :]))
+            if bool(value) is decides:
+                return value
+        return value
+
     def _Compare(self, node: ast.Compare, scope: Scope) -> Any:
         left, right = self.value(node.left, scope), self.value(node.comparators[0], scope)
         if isinstance(node.ops[0], (ast.Is, ast.IsNot)) and not isinstance(left, Data) and not isinstance(right, Data):

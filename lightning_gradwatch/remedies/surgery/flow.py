@@ -132,6 +132,10 @@ class Flow:
             (self.in_order, call) for call in self.in_order.calls if call.module is module
         ]
 
+    def is_read(self, module: nn.Module) -> bool:
+        """Whether code is seen to call it."""
+        return id(module) in self._by_module
+
     def activation_after(self, layer: nn.Module) -> Call | None:
         """The activation that follows a layer; None: none does."""
         found = (way.activation_after(call) for way, call in self.uses(layer))

@@ -88,7 +88,7 @@ def _sorted(found: Survey, name: str, module: nn.Module, why: str) -> None:
 def _purpose(name: str, module: nn.Module, model: nn.Module, flow: Flow) -> str:
     """Why an activation must not be replaced; "": it is a hidden one."""
     reasons = [_why(way, call) for way, call in flow.uses(module)]
-    if kind_of(module) in BOUNDED and _is_gate(name, module, model):
+    if kind_of(module) in BOUNDED and _is_gate(name, module, model, flow):
         return _GATE
     if _RECURRENT in reasons:  # the first turn has nothing before it
         return _RECURRENT
@@ -105,9 +105,13 @@ def _why(way: Way, call: Call) -> str:
     return _RECURRENT if call.kind in BOUNDED and way.recurs(call) else ""
 
 
-def _is_gate(name: str, module: nn.Module, model: nn.Module) -> bool:
-    """By its name, by the cell that holds it, or by a pooling to one value before it."""
-    if _GATES & set(re.split(r"[._\d]+", name.lower())):
+def _is_gate(name: str, module: nn.Module, model: nn.Module, flow: Flow) -> bool:
+    """By its name, by the cell that holds it, or by a pooling to one value before it.
+
+    The names of what holds it count where no code is seen to use it.
+    """
+    telling = name.rpartition(".")[2] if flow.is_read(module) else name
+    if _GATES & set(re.split(r"[._\d]+", telling.lower())):
         return True
     for parent in every_module(model):
         children = list(parent._modules.values())

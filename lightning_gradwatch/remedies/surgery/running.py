@@ -50,7 +50,7 @@ def forward(model: nn.Module, batch: Any) -> Any:
 
 def _callable(model: nn.Module) -> nn.Module:
     own = getattr(type(model), "forward", None)
-    if own is not nn.Module.forward and not getattr(own, "__module__", "").startswith(
+    if own is not nn.Module.forward and not str(getattr(own, "__module__", "")).startswith(
         ("lightning.", "pytorch_lightning.")
     ):
         return model
