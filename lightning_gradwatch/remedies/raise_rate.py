@@ -83,8 +83,10 @@ class RaiseRate(OptimizerTreatment):
     def how(self) -> str:
         """How it is done by hand."""
         rate = f"multiply the rate by {self.factor:g}, in the optimizer and in its schedule"
+        if self.eps is None:
+            return f"{rate}."
         eps = f"give the optimizer eps={self.eps:g}"
-        return f"{rate if self.eps is None else eps if self.factor == 1 else f'{rate}, and {eps}'}."
+        return f"{eps}." if self.factor == 1 else f"{rate}, and {eps}."
 
     def _optimizer(self, edit: Edit, optimizer: Any) -> None:
         from lightning_gradwatch.remedies.surgery import at_step
