@@ -94,7 +94,7 @@ class RaiseRate(OptimizerTreatment):
 
         name, groups = at_step.label(edit, optimizer), at_step.groups_of(edit, optimizer)
         if not groups:
-            return edit.leave(f"{name} has no parameter group that lies in {self.where} as a whole.")
+            return edit.leave(f"{name} has no parameter group that lies in {', '.join(edit.where or ())} as a whole.")
         raises = Rates(repr(self), self.factor, only=at_step.within(edit))
         if self.factor != 1 and at_step.start(edit, optimizer, raises):
             edit.change(name, f"{name}: the learning rate is multiplied by {self.factor:g} from now on.")
