@@ -131,8 +131,8 @@ class ClipGradients(OptimizerTreatment):
         clipper = self._clipper(edit)
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         name = at_step.label(edit, optimizer)
-        if clipper.ids is not None and not any(id(p) in clipper.ids for p in parameters):
-            edit.leave(f"{name} moves none of the parameters that were asked for.")
+        if not any(clipper.clips(parameter) for parameter in parameters):
+            edit.leave(f"{name} moves nothing that is to be clipped.")
         elif at_step.start(edit, optimizer, clipper):
             edit.change(name, f"{name}: {self._told()} at every step.")
 
@@ -144,8 +144,7 @@ class ClipGradients(OptimizerTreatment):
         if self.mode == "agc":
             last = clipping.last_linear(edit.model)
             spared = frozenset() if last is None else frozenset(id(p) for p in last.parameters(recurse=False))
-            every = frozenset(id(p) for p in edit.model.parameters()) if ids is None else ids
-            return clipping.ByUnit(told, every - spared, self.agc, clipping.transposed(edit.model), skip=skip)
+            return clipping.ByUnit(told, ids, self.agc, spared, clipping.transposed(edit.model), skip=skip)
         if self.mode == "value" and self.max_norm is not None:
             return clipping.ByValue(told, ids, self.max_norm, skip=skip)
         if self.max_norm is not None:

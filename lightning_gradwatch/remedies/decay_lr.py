@@ -141,7 +141,7 @@ class DecayLR(OptimizerTreatment):
             return edit.leave('The loss is seen only in a fit: give it to the Trainer as a callback for "plateau".')
         name, groups = at_step.label(edit, optimizer), at_step.groups_of(edit, optimizer)
         if not groups:
-            return edit.leave(f"{name} has no parameter group that lies in {self.where} as a whole.")
+            return edit.leave(f"{name} has no parameter group that lies in {', '.join(edit.where or ())} as a whole.")
         if at_step.start(edit, optimizer, self._rates(edit)):
             edit.change(name, f"{name}: the learning rate is multiplied by {self.factor:g} {self._told()}.")
         return None

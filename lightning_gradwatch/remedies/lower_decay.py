@@ -81,7 +81,10 @@ class LowerDecay(OptimizerTreatment):
         name = at_step.label(edit, optimizer)
         groups = [group for group in at_step.groups_of(edit, optimizer) if group.get("weight_decay", 0) > self.to]
         if not groups:
-            edit.leave(f"{name} has no weight decay above {self.to:g}" + (f" in {self.where}." if self.where else "."))
+            edit.leave(
+                f"{name} has no weight decay above {self.to:g}"
+                + (f" in {', '.join(edit.where)}." if edit.where else ".")
+            )
         for group in groups:
             edit.change(name, f"{name}: weight decay is {self.to:g} instead of {group['weight_decay']:g}.")
             group["weight_decay"] = self.to

@@ -83,8 +83,10 @@ class RaiseRate(OptimizerTreatment):
     def how(self) -> str:
         """How it is done by hand."""
         rate = f"multiply the rate by {self.factor:g}, in the optimizer and in its schedule"
+        if self.eps is None:
+            return f"{rate}."
         eps = f"give the optimizer eps={self.eps:g}"
-        return f"{rate if self.eps is None else eps if self.factor == 1 else f'{rate}, and {eps}'}."
+        return f"{eps}." if self.factor == 1 else f"{rate}, and {eps}."
 
     def _optimizer(self, edit: Edit, optimizer: Any) -> None:
         from lightning_gradwatch.remedies.surgery import at_step
@@ -92,7 +94,7 @@ class RaiseRate(OptimizerTreatment):
 
         name, groups = at_step.label(edit, optimizer), at_step.groups_of(edit, optimizer)
         if not groups:
-            return edit.leave(f"{name} has no parameter group that lies in {self.where} as a whole.")
+            return edit.leave(f"{name} has no parameter group that lies in {', '.join(edit.where or ())} as a whole.")
         raises = Rates(repr(self), self.factor, only=at_step.within(edit))
         if self.factor != 1 and at_step.start(edit, optimizer, raises):
             edit.change(name, f"{name}: the learning rate is multiplied by {self.factor:g} from now on.")

@@ -117,6 +117,11 @@ class RateScale:
         if id(optimizer) in self._live:
             self._apply(optimizer)
 
+    def put_in(self, optimizer: Any) -> None:
+        """Scale the rest of a step under way, which began with a factor of 1 that is another now."""
+        if self._active():
+            self._apply(unwrapped(optimizer))
+
     def restore(self) -> None:
         """Put clean rates back now.  For exceptions, after which an optimizer calls no hook."""
         for optimizer in self._optimizers():

@@ -131,7 +131,7 @@ class SwitchOptimizer(OptimizerTreatment):
 
         name = at_step.label(edit, optimizer)
         if len(at_step.groups_of(edit, optimizer)) < len(optimizer.param_groups):
-            return edit.leave(f"{name} also moves parameters elsewhere than in {self.where}.")
+            return edit.leave(f"{name} also moves parameters elsewhere than in {', '.join(edit.where or ())}.")
         if why := switching.hindrance(optimizer, edit.model, self.to):
             return edit.leave(why)
         factor, scheduled = switching.factor_for(optimizer, self.to, self.lr), switching.is_scheduled(optimizer)

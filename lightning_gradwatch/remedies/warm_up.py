@@ -115,7 +115,7 @@ class WarmUp(OptimizerTreatment):
 
         name, groups = at_step.label(edit, optimizer), at_step.groups_of(edit, optimizer)
         if not groups:
-            return edit.leave(f"{name} has no parameter group that lies in {self.where} as a whole.")
+            return edit.leave(f"{name} has no parameter group that lies in {', '.join(edit.where or ())} as a whole.")
         steps = _slowest(groups) if isinstance(self.steps, str) else self.steps
         if at_step.start(edit, optimizer, Ramp(repr(self), self.start, steps, at_step.within(edit))):
             edit.change(name, f"{name}: the learning rate rises from {self.start:g} of itself over {steps} steps.")

@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 NAMESPACES = ("lightning.pytorch", "pytorch_lightning")
-EPOCH, EPOCHS = 4, 3  # a checkpoint of whole epochs resumes the batches too
+EPOCH, EPOCHS = 5, 2  # a checkpoint of whole epochs resumes the batches too
 
 
 def data(steps: int = EPOCH, seed: int = 5) -> DataLoader:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import torch
@@ -37,6 +37,10 @@ class Clipper(AtStep):
         if self.skip:
             silence(gradients, unless=torch.isfinite(norm_of(gradients)))
         self.clip(optimizer, gradients)
+
+    def clips(self, parameter: Tensor) -> bool:
+        """Whether the gradient of this parameter may be shortened."""
+        return self.ids is None or id(parameter) in self.ids
 
     def clip(self, optimizer: Any, gradients: list[Tensor]) -> None:
         """Shorten them in place."""
@@ -110,30 +114,38 @@ class ByUnit(Clipper):
         told: the treatment that it belongs to.
         ids: of the parameters that are meant; None: all.
         ratio: lambda of the equation.
+        spared: parameters, by ``id``, whose gradients are not shortened.
         dims: by ``id``, along which dimension a weight counts its units where that is not the first.
         skip: put zeros in the place of gradients of which one is not finite.
     """
 
     def __init__(
-        self, told: str, ids: Collection[int] | None, ratio: float, dims: dict[int, int], *, skip: bool
+        self,
+        told: str,
+        ids: Collection[int] | None,
+        ratio: float,
+        spared: Collection[int],
+        dims: Mapping[int, int],
+        *,
+        skip: bool,
     ) -> None:
         super().__init__(told, ids, skip=skip)
-        self.ratio, self.dims = ratio, dims
+        self.ratio, self.spared, self.dims = ratio, spared, dims
+
+    def clips(self, parameter: Tensor) -> bool:
+        """All but the spared ones."""
+        return super().clips(parameter) and id(parameter) not in self.spared
 
     def clip(self, optimizer: Any, gradients: list[Tensor]) -> None:
         """Unit by unit; a sparse gradient is left as it is."""
         scale = unit(optimizer)
-        for parameter in (p for group in optimizer.param_groups for p in group["params"]):
+        for parameter in (p for group in optimizer.param_groups for p in group["params"] if self.clips(p)):
             gradient = parameter.grad
-            if gradient is None or gradient.layout != torch.strided or _left_out(parameter, self.ids):
+            if gradient is None or gradient.layout != torch.strided:
                 continue
             dim = self.dims.get(id(parameter), 0)
             bound = self.ratio * unit_norms(parameter, dim).clamp(min=_SMALLEST)
             gradient.mul_(shortened(unit_norms(gradient, dim) / scale, bound).to(gradient.dtype))
-
-
-def _left_out(parameter: Tensor, ids: Collection[int] | None) -> bool:
-    return ids is not None and id(parameter) not in ids
 
 
 def unit_norms(tensor: Tensor, dim: int = 0) -> Tensor:

@@ -140,6 +140,7 @@ class OnNoise(Rates):
         wild = not math.isfinite(norm) or (len(self.norms) >= ENOUGH and norm > BEYOND * statistics.median(self.norms))
         if wild and self.resting <= 0:
             self.scale.factor = max(self.scale.factor * self.drop, sys.float_info.min)
+            self.scale.put_in(optimizer)
             self.resting = self.rest
         else:
             self.resting -= 1

@@ -105,8 +105,8 @@ def turn(optimizer: Any, to: str, weight_decay: float | None) -> None:
         carried = {key: group[key] for key in ("params", "lr", "weight_decay", *_SWITCHES) if key in group}
         group.clear()
         group.update({**fresh, **kept, **{key: value for key, value in carried.items() if key in fresh}})
-        if weight_decay is not None:
-            group["weight_decay"] = weight_decay
+        known = group["weight_decay"] if "weight_decay" in carried else 0.0  # AdamW's default is none of the user's
+        group["weight_decay"] = known if weight_decay is None else weight_decay
     if not alike:
         optimizer.state.clear()
     hooks = {key for key in new.__dict__ if key.endswith("_hooks")}
