@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from lightning_gradwatch import arguments
 from lightning_gradwatch.records import Anatomy, CauseKind, Finding, Kind
 from lightning_gradwatch.remedies.base import Advice, Cure
-from lightning_gradwatch.remedies.moments import Moment
 from lightning_gradwatch.remedies.network import evidence, through_time
-from lightning_gradwatch.remedies.treatment import Treatment
+from lightning_gradwatch.remedies.optimizer_treatment import OptimizerTreatment
 
 if TYPE_CHECKING:
     from lightning_gradwatch.remedies.surgery.edit import Edit
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 _FAR = 4.0
 
 
-class BoostDepthLR(Treatment):
+class BoostDepthLR(OptimizerTreatment):
     """Give layers whose updates lag behind the median of all layers larger steps, as larger rates would.
 
     The step of a layer is enlarged after the optimizer has made it, by ``(median ratio / its ratio) ** strength``,
@@ -51,7 +50,6 @@ class BoostDepthLR(Treatment):
         CauseKind.INITIALIZATION: Cure(fit=0.1, why="larger steps move small gradients out of bad weights sooner."),
         CauseKind.ACTIVATION: Cure(fit=0.1, why="larger steps make up for a gradient that is small but not lost."),
     }
-    moment: ClassVar[Moment] = Moment.FIT
     safe_unasked: ClassVar[bool] = False
     cost: ClassVar[str] = "No parameters; one more copy of the weights, and two passes over them a step."
 
@@ -69,8 +67,6 @@ class BoostDepthLR(Treatment):
         arguments.number("most", most, 1, float("inf"), "a finite number of at least 1")
         arguments.whole("window", window, 1)
         self.strength, self.most, self.window = strength, most, window
-        self._boost: Any = None
-        self._saved: dict[str, Any] | None = None
 
     def weigh(self, finding: Finding, anatomy: Anatomy) -> Advice | None:
         """Fits gradients that vanish over layers and still arrive; last, since it does not mend what loses them."""
@@ -97,48 +93,25 @@ class BoostDepthLR(Treatment):
             'torch.optim.SGD([{"params": model.first.parameters(), "lr": 100 * lr}, ...], lr=lr)'
         )
 
-    def state_dict(self) -> dict[str, Any]:
-        """What was measured, so that a resumed fit goes on with it."""
-        return {**super().state_dict(), "boost": self._saved if self._boost is None else self._boost.state()}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on with what was measured."""
-        super().load_state_dict(state_dict)
-        self._saved = state_dict.get("boost")
-
-    def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
-        """Keep the numbers, and let go of the network."""
-        super().teardown(trainer, pl_module, stage)
-        self._settle()
-
-    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
-        """The same when the fit dies."""
-        super().on_exception(trainer, pl_module, exception)
-        self._settle()
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Without the network of a fit that runs."""
-        return {**super().__getstate__(), "_boost": None, "_saved": None}
-
-    def _settle(self) -> None:
-        if self._boost is not None:
-            self._saved, self._boost = self._boost.state(), None
-
-    def _edit(self, edit: Edit) -> None:
+    def _optimizer(self, edit: Edit, optimizer: Any) -> None:
+        from lightning_gradwatch.remedies.surgery import at_step
         from lightning_gradwatch.remedies.surgery.step_boost import StepBoost
 
-        layers = {
-            name: own
-            for name, module in edit.modules
-            if (own := [p for p in module.parameters(recurse=False) if p.requires_grad])
-        }
-        if not edit.optimizers:
-            edit.leave("It works on the steps of an optimizer, and there is none yet.")
-        elif len(layers) < 2:
-            edit.leave("Fewer than two layers are trained here, so that none lags behind others.")
-        else:
-            boost = self._boost = StepBoost(layers, self.strength, self.most, self.window, self._saved)
-            boost.attach(edit.optimizers)
-            for name in layers:
-                edit.change(name)
-            edit.did.append(f"Steps of {len(layers)} layers that lag are made larger from step {self.window} on.")
+        name, layers = at_step.label(edit, optimizer), _layers(edit, optimizer)
+        if len(layers) < 2:
+            edit.leave(f"{name} trains fewer than two layers here, so that none can lag behind the others.")
+        elif at_step.start(edit, optimizer, StepBoost(repr(self), layers, self.strength, self.most, self.window)):
+            told = f"Those of {len(layers)} layers that lag get up to {self.most:g} times the step of {name}"
+            edit.change(name, f"{told}, from step {self.window} on.")
+
+
+def _layers(edit: Edit, optimizer: Any) -> dict[str, list[Any]]:
+    """The modules that were asked for, with those of their own parameters that the optimizer trains."""
+    free = {id(p) for group in optimizer.param_groups for p in group["params"] if p.requires_grad}
+    layers: dict[str, list[Any]] = {}
+    for name, module in edit.modules:
+        own = [p for p in module.parameters(recurse=False) if id(p) in free]
+        free -= {id(p) for p in own}  # a tied one belongs to the first that has it
+        if own:
+            layers[name] = own
+    return layers

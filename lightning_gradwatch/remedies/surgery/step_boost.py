@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from lightning_gradwatch.remedies.surgery.at_step import AtStep
 
 
 def boosts_of(ratios: Mapping[str, float], strength: float, most: float) -> dict[str, float]:
@@ -29,72 +31,63 @@ def boosts_of(ratios: Mapping[str, float], strength: float, most: float) -> dict
     return {name: min(max((middle / r) ** strength, 1.0), most) if r > 0 else 1.0 for name, r in ratios.items()}
 
 
-class StepBoost:
-    """Hooks on an optimizer that measure the updates of layers, and make those larger that lag behind.
+class StepBoost(AtStep):
+    """Measures the updates that an optimizer makes to layers, and makes those larger that lag behind.
 
     The step is enlarged after the optimizer has made it, ``w + boost * (w_new - w)``: schedulers, momenta, weight decay
-    and checkpoints meet nothing new.  The boosts are measured over a window of steps, on the optimizer's own steps, and
-    again over every window after it.
+    and checkpoints meet nothing new.  The boosts are measured over a window of the optimizer's own steps, and again
+    over every window after it.
 
     Args:
-        layers: layer -> its parameters.
+        told: the treatment that it belongs to.
+        layers: layer -> its parameters, all of them the optimizer's.
         strength: as in ``boosts_of``.
         most: as in ``boosts_of``.
         window: steps.
-        state: what ``state`` of the interrupted fit was; None: a new fit.
     """
 
     def __init__(
-        self,
-        layers: Mapping[str, Sequence[nn.Parameter]],
-        strength: float,
-        most: float,
-        window: int,
-        state: Mapping[str, Any] | None = None,
+        self, told: str, layers: Mapping[str, Sequence[nn.Parameter]], strength: float, most: float, window: int
     ) -> None:
+        super().__init__(told)
         self._layers = dict(layers)
         self._strength, self._most, self._window = strength, most, window
-        known: Mapping[str, Any] = state or {}
-        self.boosts = {name: float(known.get("boosts", {}).get(name, 1.0)) for name in layers}
-        self._sums: dict[str, Tensor | float] = {name: known.get("sums", {}).get(name, 0.0) for name in layers}
-        self._steps = int(known.get("steps", 0))
-        self._old: dict[int, Tensor] = {}
+        self.boosts = dict.fromkeys(layers, 1.0)
+        self._sums: dict[str, Tensor | float] = dict.fromkeys(layers, 0.0)
+        self._steps = 0
+        self._old: dict[str, list[Tensor]] = {}
 
-    def attach(self, optimizers: Iterable[Any]) -> None:
-        """Hang the hooks on; the last optimizer of a step that moves these layers counts it."""
-        for optimizer in optimizers:
-            optimizer.register_step_pre_hook(self._before)
-            optimizer.register_step_post_hook(self._after)
-
-    def state(self) -> dict[str, Any]:
-        """Plain data for a checkpoint."""
-        return {
-            "boosts": dict(self.boosts),
-            "sums": {name: float(total) for name, total in self._sums.items()},
-            "steps": self._steps,
-        }
+    def attach(self, optimizer: Any) -> None:
+        """Before and after every step."""
+        super().attach(optimizer)
+        self._handles.append(optimizer.register_step_post_hook(self._stepped))
 
     @torch.no_grad()
-    def _before(self, optimizer: Any, args: Any, kwargs: Any) -> None:
-        held = {id(p) for group in optimizer.param_groups for p in group["params"]}
-        self._old = {id(p): p.detach().clone() for ps in self._layers.values() for p in ps if id(p) in held}
+    def begins(self, optimizer: Any) -> None:
+        """Remember the weights."""
+        self._old = {name: [p.detach().clone() for p in own] for name, own in self._layers.items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was measured."""
+        sums = {name: float(total) for name, total in self._sums.items()}
+        return {"boosts": dict(self.boosts), "sums": sums, "steps": self._steps}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there, for the layers that are still here."""
+        for name in self._layers:
+            self.boosts[name] = float(state.get("boosts", {}).get(name, 1.0))
+            self._sums[name] = float(state.get("sums", {}).get(name, 0.0))
+        self._steps = int(state.get("steps", 0))
 
     @torch.no_grad()
-    def _after(self, optimizer: Any, args: Any, kwargs: Any) -> None:
+    def _stepped(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         old, self._old = self._old, {}
-        for name, parameters in self._layers.items():
-            here = [p for p in parameters if id(p) in old]
-            if not here:
-                continue
-            moves = [p - old[id(p)] for p in here]
-            before = torch.linalg.vector_norm(_norms([old[id(p)] for p in here]))
-            ratio = torch.linalg.vector_norm(_norms(moves)) / before
-            self._sums[name] = self._sums[name] + torch.where(before > 0, ratio, torch.zeros_like(ratio)).double()
+        for name, weights in old.items():
+            parameters = list(self._layers[name])
+            moves = torch._foreach_sub(parameters, weights)
+            self._sums[name] = self._sums[name] + _ratio(moves, weights)
             if self.boosts[name] != 1:
-                torch._foreach_add_(here, moves, alpha=self.boosts[name] - 1)
-        self._count()
-
-    def _count(self) -> None:
+                torch._foreach_add_(parameters, moves, alpha=self.boosts[name] - 1)
         self._steps += 1
         if self._steps % self._window == 0:
             ratios = {name: float(total) / self._window for name, total in self._sums.items()}
@@ -102,5 +95,11 @@ class StepBoost:
             self._sums = dict.fromkeys(ratios, 0.0)
 
 
-def _norms(tensors: list[Tensor]) -> Tensor:
-    return torch.stack([norm.float() for norm in torch._foreach_norm(tensors)])
+def _ratio(moves: Sequence[Tensor], weights: Sequence[Tensor]) -> Tensor:
+    """Size of the updates beside the weights, without waiting for the device; 0 for weights that are all 0."""
+    size = _size(weights)
+    return torch.where(size > 0, _size(moves) / size, 0.0)
+
+
+def _size(tensors: Sequence[Tensor]) -> Tensor:
+    return torch.linalg.vector_norm(torch.stack([norm.float() for norm in torch._foreach_norm(tensors)]))
