@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -29,42 +30,54 @@ def twin(one: Any) -> Result:
     return fit(one, build=twins()[one.fit.name].build)
 
 
+def watch(one: Any) -> Result:
+    """The fit as it is under a watch that only speaks: what of the cost of healing is the watching."""
+    return fit(one, [GradWatch(verbose=False)])
+
+
 def heal(one: Any) -> Result:
     """The fit with one more callback: the watch that heals."""
     try:
-        watch = GradWatch(on_vanishing="heal", verbose=False)  # type: ignore[arg-type]
+        healer = GradWatch(on_vanishing="heal", verbose=False)  # type: ignore[arg-type]
     except GradWatchError as error:
         raise NotThere(f"GradWatch(on_vanishing='heal') is not there: {error}") from None
-    row = fit(one, [watch])
-    report = watch.report
-    done = [f"{event.step}: {event.action} {event.reason} {event.effect}".strip() for event in report.events]
-    return {**row, "did": done, "notes": list(report.notes)}
+    row = fit(one, [healer])
+    report = healer.report
+    return {**row, "did": [_told(event) for event in report.events], "notes": list(report.notes)}
+
+
+def _told(event: Any) -> str:
+    """One thing that was done: "12: treat Initialize('he'): proved on copies ... (better)"."""
+    what = f"{event.action} {event.treatment}" if event.treatment else event.action
+    return f"{event.step}: {what}: {event.reason}" + (f" ({event.effect})" if event.effect else "")
 
 
 def random(one: Any) -> Result:
     """Random search over the remedies that ``heal`` has, for as many steps."""
-    from random_search import search
-
-    return search(one)
+    return _part("random_search").search(one)
 
 
 def autotrainer(one: Any) -> Result:
     """AUTOTRAINER's ordered lists, each try from scratch."""
-    from autotrainer_arm import repair
-
-    return repair(one)
+    return _part("autotrainer_arm").repair(one)
 
 
 def oracle(one: Any) -> Result:
     """Every remedy and every sensible pair, for the whole length."""
-    from oracle_arm import best
+    return _part("oracle_arm").best(one)
 
-    return best(one)
+
+def _part(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise NotThere(f"{name} needs what is not there: {error}") from None
 
 
 ARMS: dict[str, Callable[[Any], Result]] = {
     "nothing": nothing,
     "twin": twin,
+    "watch": watch,
     "heal": heal,
     "random": random,
     "autotrainer": autotrainer,

@@ -1,6 +1,6 @@
 """The arithmetic of cures.  Pure; knows no torch.
 
-A row is what became of one sick fit under every arm: ``{"arms": {"nothing": {"score": ..}, "twin": ..}, "bug": "", ..}``.
+A row is what became of one fit under every arm: ``{"arms": {"nothing": {"score": ..}, "twin": ..}, "bug": ""}``.
 """
 
 from __future__ import annotations
@@ -11,6 +11,19 @@ from typing import Any
 
 Row = Mapping[str, Any]
 CURED = 0.95  # of the healthy twin's score
+# What is told of the cost: the name of the column, what is counted, and beside which arm.
+COSTS = {"cpu": ("cpu", "nothing"), "cpu beside watched": ("cpu", "watch"), "steps": ("steps", "nothing")}
+
+
+def _median(values: Sequence[float]) -> float | None:
+    return statistics.median(values) if values else None
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return statistics.fmean(values) if values else None
+
+
+MIDDLES = (("median", _median), ("mean", _mean))
 
 
 def cured(score: float | None, twin: float | None) -> bool:
@@ -40,9 +53,9 @@ def is_cured(row: Row, arm: str) -> bool:
     return cured(score_of(row, arm), score_of(row, "twin"))
 
 
-def time_ratio(row: Row, arm: str, of: str = "cpu") -> float | None:
+def time_ratio(row: Row, arm: str, of: str = "cpu", beside: str = "nothing") -> float | None:
     """Cost of an arm, in CPU time of the process or in ``steps``, beside that of the sick fit left alone."""
-    mine, alone = (row["arms"].get(name, {}).get(of) for name in (arm, "nothing"))
+    mine, alone = (row["arms"].get(name, {}).get(of) for name in (arm, beside))
     return mine / alone if mine is not None and alone else None
 
 
@@ -52,12 +65,12 @@ def score(rows: Sequence[Row], arm: str) -> dict[str, Any]:
     return {
         "fits": len(ran),
         "cured": _mean([is_cured(row, arm) for row in ran]),
-        **{
-            f"{of}, {name}": take([ratio for row in ran if (ratio := time_ratio(row, arm, of)) is not None])
-            for of in ("cpu", "steps")
-            for name, take in (("median", _median), ("mean", _mean))
-        },
+        **{f"{name}, {middle}": take(_ratios(ran, arm, *of)) for name, of in COSTS.items() for middle, take in MIDDLES},
     }
+
+
+def _ratios(rows: Iterable[Row], arm: str, of: str, beside: str) -> list[float]:
+    return [ratio for row in rows if (ratio := time_ratio(row, arm, of, beside)) is not None]
 
 
 def by(rows: Iterable[Row], key: Callable[[Row], str]) -> dict[str, list[Row]]:
@@ -78,11 +91,3 @@ def harmed(row: Row) -> str:
     before, after = score_of(row, "nothing"), score_of(row, "heal")
     worse = before is not None and (after is None or after < CURED * before)
     return "other weights, and it does worse" if worse else "other weights"
-
-
-def _median(values: Sequence[float]) -> float | None:
-    return statistics.median(values) if values else None
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return statistics.fmean(values) if values else None
