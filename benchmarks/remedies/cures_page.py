@@ -24,9 +24,10 @@ _CAUSES = """\
 ## Each cause, and each remedy against it
 
 Digits of scikit-learn, four in five trained on, one in five held back; batches of 64, 300 steps, {seeds} seeds, mean
-± standard deviation. **Decades lost**: how many powers of ten less gradient the farthest layer (the first time step of
-the recurrent net) gets than the best-fed one, before the first step. **Right**: share of the digits held back that are told
-right at the end; chance is 10 %. Each remedy is applied by one more callback of the `Trainer`, and nothing else changes.
+± standard deviation. **Decades lost**: how many powers of ten less gradient the farthest layer (the first time step
+of the recurrent net) gets than the best-fed one, before the first step. **Right**: share of the digits held back that
+are told right at the end; chance is 10 %. Each remedy is applied by one more callback of the `Trainer`, and nothing
+else changes.
 
 ![Share of right answers under each remedy, for each cause](../images/causes_and_cures.svg)
 """
@@ -35,10 +36,11 @@ _CURES = """\
 
 The sick fits of [how well it judges](judgement.md). Each has a healthy **twin**: the same data, task, size and steps,
 built right. **Cured**: it reaches 95 % of its twin's score. A fit counts where its twin does what the sick one does
-not, and where the sickness is not a bug in the user's code or data. Costs are ratios to the sick fit left alone: CPU time
-(**cpu**) and optimizer steps (**steps**), trials on copies included. These fits are short, a millisecond or two a
-step, so that the first measured steps of any watch weigh heavily; **cpu beside watched** is the ratio to the sick fit under a
-watch that only speaks, which is what healing itself adds. The twin's own ratio tells what a right network costs a step.
+not, and where the sickness is not a bug in the user's code or data. Costs are ratios to the sick fit left alone: CPU
+time (**cpu**) and optimizer steps (**steps**), trials on copies included. These fits are short, a millisecond or two
+a step, so that the first measured steps of any watch weigh heavily; **cpu beside watched** is the ratio to the sick
+fit under a watch that only speaks, which is what healing itself adds. The twin's own ratio tells what a right network
+costs a step.
 
 - **heal**: `GradWatch(on_vanishing="heal")`, one more callback.
 - **random**: random search over the same remedies with the same partners, from the same moment on, for as many steps.

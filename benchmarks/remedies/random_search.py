@@ -14,7 +14,6 @@ from collections import deque
 from typing import Any
 
 from fitting import fit
-from lightning_gradwatch.verify.candidates import candidates
 
 from lightning_gradwatch import GradWatch, _lightning
 from lightning_gradwatch.anatomy import inspect_model
@@ -25,6 +24,7 @@ from lightning_gradwatch.remedies.surgery.operation import operate_all
 from lightning_gradwatch.remedies.treatment import Treatment
 from lightning_gradwatch.verify.arm import Arm, Origin, copied
 from lightning_gradwatch.verify.batches import fresh
+from lightning_gradwatch.verify.candidates import candidates
 
 BUDGET, MOST = 0.3, 300  # share of the fit's steps that trials may take, and steps at most: heal's
 KEPT, HELD, LEAST = 12, 3, 4  # batches that trials go through and are judged by, and the fewest that will do: heal's

@@ -39,3 +39,23 @@ def twins() -> dict[str, Twin]:
             raise ValueError(f"Two twins are called {min(double)}.")
         found |= here
     return found
+
+
+def main() -> None:
+    """Trains every sick fit and its twin under seed 0, and prints what became of both."""
+    import torch
+    from curing import cured
+    from fitting import fit
+    from gather import cases
+
+    torch.set_num_threads(1)
+    for one in cases():
+        if one.fit.health == "sick" and one.seed == 0:
+            mine = twins()[one.fit.name]
+            sick, healthy = (fit(one, build=build)["score"] for build in (one.fit.build, mine.build))
+            said = mine.bug or ("nothing to gain" if cured(float(sick), float(healthy)) else "")
+            print(f"{one.fit.name:40s}{one.fit.half:9s}sick {float(sick):9.3f}  twin {float(healthy):6.3f}  {said}")
+
+
+if __name__ == "__main__":
+    main()
