@@ -43,7 +43,7 @@ def test_a_twin_learns_what_the_sick_fit_does_not(name):
 def test_a_network_that_explains_nothing_scores_zero_and_one_that_makes_the_target_one():
     one = gather.case("diabetes-tanh-18-tiny-s0")
     setup = one.fit.build(0)
-    x, y = setup.loader.dataset.tensors
+    _, y = setup.loader.dataset.tensors
 
     class Answers(torch.nn.Module):
         def __init__(self, answer):
