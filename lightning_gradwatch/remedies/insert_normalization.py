@@ -4,21 +4,63 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, Literal
 
+from lightning_gradwatch import arguments
 from lightning_gradwatch.records import Anatomy, CauseKind, Finding
-from lightning_gradwatch.remedies.base import Advice, Cure, RemedyRule
+from lightning_gradwatch.remedies.base import Advice, Cure
 from lightning_gradwatch.remedies.network import has_norm, through_time, weight_layers
+from lightning_gradwatch.remedies.treatment import Applies, Treatment
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from lightning_gradwatch.remedies.surgery.edit import Edit
+
+_Kind = Literal["auto", "batch", "layer", "group"]
 
 
-class InsertNormalization(RemedyRule):
-    """Batch normalisation after every layer and before its activation; layer normalisation where that suits better."""
+class InsertNormalization(Treatment):
+    """Batch normalisation after every layer and before its activation; layer normalisation where that suits better.
+
+    The normalisation is a child (``norm``) of its layer and a hook runs it, so that no other name changes:
+    ``0.weight`` stays, ``0.norm.weight`` comes.  The last layer, layers without an activation behind them, those that
+    are normalised already, frozen ones and the insides of attention and Transformer layers are left alone.  A
+    functional activation is seen where ``forward`` can be traced (torch.fx), else presumed.  A batch of one sample, of
+    which batch normalisation cannot take a variance, is normalised by the running statistics.
+
+    Behind sigmoids take "batch": every sample shares their mean of 1/2, which layer normalisation leaves in place.  Of
+    20 such layers of width 64, 17 decades of the gradient were lost, 8 with "layer", none with "batch".
+
+    Args:
+        kind: "batch": over the batch, algorithm 1 of Ioffe & Szegedy, behind linear layers with time too; "layer": over
+            the features of each sample, equation 3 of Ba et al.; "group": over groups of channels (Wu & He); "auto":
+            "layer" where the network has recurrent, attention or embedding layers, "group" where batches are known and
+            smaller than 16, else "batch".  With "layer" or "group" batch norms that are there are replaced.
+        drop_bias: take the biases of these layers away; batch normalisation subtracts them in any case.
+        where: names of layers, of parts that hold them, or patterns; None: everywhere.
+        seed: nothing here is drawn; for all treatments alike.
+
+    Raises:
+        WrongArgument: ``kind`` is another word, or ``drop_bias`` is not True or False.
+
+    Example:
+        >>> from torch import nn
+        >>> model = nn.Sequential(nn.Linear(8, 8), nn.Sigmoid(), nn.Linear(8, 2))
+        >>> applied = InsertNormalization().apply(model)
+        >>> [name for name in model.state_dict() if name.startswith("0.")][:3]
+        ['0.weight', '0.bias', '0.norm.weight']
+        >>> print(applied)
+        InsertNormalization():
+          0: BatchNorm1d after it.
+    """
 
     name: ClassVar[str] = "InsertNormalization"
     title: ClassVar[str] = "batch normalisation"
     source: ClassVar[str] = (
         "Ioffe & Szegedy, Batch normalization (2015), algorithm 1 and section 3.3; "
-        "Ba, Kiros & Hinton, Layer normalization (2016), equation 3"
+        "Ba, Kiros & Hinton, Layer normalization (2016), equation 3; Wu & He, Group normalization (2018)"
     )
     cures: ClassVar[dict[CauseKind, Cure]] = {
         CauseKind.ACTIVATION: Cure(
@@ -37,6 +79,23 @@ class InsertNormalization(RemedyRule):
             fit=0.9, why="every layer is handed numbers of size 1, from enough values, and the skip stays free."
         ),
     }
+
+    structural: ClassVar[bool] = True
+    cost: ClassVar[str] = "Two numbers a feature to train; a step takes longer by about one pass over the activations."
+
+    def __init__(
+        self,
+        kind: _Kind = "auto",
+        *,
+        drop_bias: bool = False,
+        where: Sequence[str] | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(where=where, seed=seed)
+        arguments.word("kind", kind, ("auto", "batch", "layer", "group"))
+        arguments.switch("drop_bias", drop_bias)
+        self.kind: _Kind = kind
+        self.drop_bias = drop_bias
 
     def weigh(self, finding: Finding, anatomy: Anatomy) -> Advice | None:
         """Fits networks without any that are not recurrent where they are judged; and those whose own is wrong."""
@@ -60,6 +119,41 @@ class InsertNormalization(RemedyRule):
             "with fewer than about 16 samples a batch take GroupNorm or LayerNorm.",
         )
 
+    def tailored(self, finding: Finding, anatomy: Anatomy) -> InsertNormalization:
+        """Group normalisation where the batch is too small for the other."""
+        small = any(cause.code == "GW403" for cause in finding.causes)
+        kind: _Kind = "group" if small and self.kind == "auto" else self.kind
+        return type(self)(kind, drop_bias=self.drop_bias, where=self.where, seed=self.seed)
+
+    def _fits(self, model: nn.Module) -> Applies:
+        from lightning_gradwatch.remedies.surgery.normalise import candidates
+
+        found = list(candidates(model))
+        if any(not one.why_not or (one.norm and self.kind in ("group", "layer")) for one in found):
+            return Applies()
+        return Applies(found[0].why_not if found else "It has no hidden layer with weights.")
+
+    def _edit(self, edit: Edit) -> None:
+        from lightning_gradwatch.remedies.surgery.normalise import insert
+
+        insert(edit, self.kind, drop_bias=self.drop_bias)
+
+    def rewrites(self) -> Sequence[tuple[str, str]]:
+        """Where layer and activation stand in one line, what comes between them."""
+        if self.kind in ("auto", "batch"):
+            return [(_LINEAR, r"\1, nn.BatchNorm1d(\2)\3"), (_CONV, r"\1, nn.BatchNorm\2d(\3)\4")]
+        if self.kind == "layer":
+            return [(_LINEAR, r"\1, nn.LayerNorm(\2)\3"), (_CONV, r"\1, nn.GroupNorm(1, \3)\4")]
+        return [(_CONV, r"\1, nn.GroupNorm(32, \3)\4")]
+
+    def snippet(self, model: nn.Module) -> str:
+        """The modules that this network would get, each behind its layer."""
+        from lightning_gradwatch.remedies.surgery.normalise import planned
+
+        lines = [f"{name} -> {norm}" for name, norm in planned(model, self.kind)]
+        told = [*lines[:_SHOWN], *([f"... and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else [])]
+        return "\n".join(["# behind each of these layers, before its activation", *(told or ["# none"])])
+
 
 # A normalisation that is there already, in the wrong place or of too few values: its rule -> title, what to do.
 _MEND = {
@@ -72,6 +166,10 @@ _MEND = {
         "Replace BatchNorm by GroupNorm or LayerNorm, or take larger batches.",
     ),
 }
+_SHOWN = 8  # lines of a snippet
+_ACTIVATION = r"(,\s*(?:torch\.)?nn\.(?:\w*ReLU6?|\w*ELU|Sigmoid|Tanh|SiLU|Mish|Softsign|Hard\w+)\()"
+_LINEAR = r"((?:torch\.)?nn\.Linear\([^(),]+,\s*([\w.]+)[^()]*\))" + _ACTIVATION
+_CONV = r"((?:torch\.)?nn\.Conv([123])d\([^(),]+,\s*([\w.]+)[^()]*\))" + _ACTIVATION
 _ANEW = "It is another network: train it from the start."
 
 

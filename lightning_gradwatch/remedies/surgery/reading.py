@@ -39,4 +39,6 @@ def _way(model: nn.Module, name: str) -> Way | None:
 
 def _has(model: nn.Module, name: str) -> bool:
     method: Any = getattr(type(model), name, None)
-    return method is not None and not str(getattr(method, "__module__", "")).startswith(("lightning.", "pytorch_lightning."))
+    return method is not None and not str(getattr(method, "__module__", "")).startswith(
+        ("lightning.", "pytorch_lightning.")
+    )
