@@ -43,9 +43,9 @@ def forward(model: nn.Module, batch: Any) -> Any:
     if isinstance(batch, Mapping):
         named = _accepted(called, batch)
         inputs = {key: value for key, value in batch.items() if key not in _TARGETS}
-        return called.forward(inputs) if named is None else called.forward(**_cast(named, called))
+        return called(inputs) if named is None else called(**_cast(named, called))
     inputs = batch[0] if isinstance(batch, (tuple, list)) and batch else batch
-    return called.forward(_cast(inputs, called))
+    return called(_cast(inputs, called))
 
 
 def _callable(model: nn.Module) -> nn.Module:
