@@ -85,16 +85,16 @@ def test_biases_may_kill_units_behind_weights_of_the_right_scale():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "name"),
+    ("arguments", "said"),
     [
-        ({"scheme": "hee"}, "scheme"),
-        ({"gain": 0.0}, "gain"),
-        ({"gain": "1"}, "gain"),
-        ({"keep_trained": 1}, "keep_trained"),
+        ({"scheme": "hee"}, "`scheme` must be one of the words below"),
+        ({"gain": 0.0}, "`gain` must be a number above 0, or None"),
+        ({"gain": "1"}, "`gain` must be a number above 0, or None"),
+        ({"keep_trained": 1}, "`keep_trained` must be True or False"),
     ],
 )
-def test_arguments_are_checked(arguments, name):
-    with pytest.raises(WrongArgument, match=name):
+def test_arguments_are_checked(arguments, said):
+    with pytest.raises(WrongArgument, match=said):
         Initialize(**arguments)
 
 

@@ -77,7 +77,7 @@ def test_dead_relus_get_a_slope():
 
 
 def test_arguments_are_checked_and_shown():
-    with pytest.raises(WrongArgument, match="to"):
+    with pytest.raises(WrongArgument, match="`to` must be one of the words below"):
         ReplaceActivation("sigmoid")
     treatment = ReplaceActivation("elu", where=["net"])
     assert repr(treatment) == "ReplaceActivation('elu', where=['net'])"
