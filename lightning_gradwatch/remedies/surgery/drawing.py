@@ -134,7 +134,8 @@ def _behind(module: nn.Module, name: str) -> list[nn.Parameter]:
 
 
 def _new(module: nn.Module, how: Draw) -> Iterator[tuple[str, Tensor]]:
-    every: dict[str, Any] = {**{n: p for n, p in module._parameters.items() if p is not None}, **weights(module)}
+    others = {name: p for name, p in module._parameters.items() if p is not None}
+    every: dict[str, Any] = {**weights(module), **others}  # a weight that cannot be set leaves its bias alone
     kind = family(module)
     for name, old in every.items():
         if kind == "norm":

@@ -227,3 +227,19 @@ def test_without_a_batch_lsuv_falls_back_and_says_so():
         assert why in applied.left[0]
         assert applied.did[0] == "0, 2: drawn by He for the relu that follows, biases 0."
         assert spread_is(model[0].weight, math.sqrt(2 / 64))
+
+
+class OneWay(nn.Module):
+    """A parametrization without a way back."""
+
+    def forward(self, weight):
+        return weight.abs()
+
+
+def test_a_parametrization_that_takes_no_weight_stays_and_the_rest_is_drawn():
+    model = mlp(nn.ReLU())
+    nn.utils.parametrize.register_parametrization(model[0], "weight", OneWay())
+    before = weights(model)
+    applied = Initialize().apply(model)
+    assert applied.left == ("0 stays: its parametrization takes no new weight (NotImplementedError).",)
+    assert moved(model, before) == {"2.weight", "2.bias", "4.weight", "4.bias"}
