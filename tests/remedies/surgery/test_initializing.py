@@ -241,5 +241,5 @@ def test_a_parametrization_that_takes_no_weight_stays_and_the_rest_is_drawn():
     nn.utils.parametrize.register_parametrization(model[0], "weight", OneWay())
     before = weights(model)
     applied = Initialize().apply(model)
-    assert applied.left == ("0 stays: its parametrization takes no new weight (NotImplementedError).",)
+    assert applied.left == ("0 stays: its parametrization takes no new weight (RuntimeError).",)
     assert moved(model, before) == {"2.weight", "2.bias", "4.weight", "4.bias"}
