@@ -257,6 +257,7 @@ def test_yaml_and_trainers_take_them_as_callbacks():
         assert all(isinstance(one, pl.Callback) for one in trainer.callbacks if isinstance(one, OptimizerTreatment))
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit.trace_method` is deprecated:DeprecationWarning")
 @pytest.mark.filterwarnings("ignore:`torch.jit.trace` is deprecated:DeprecationWarning")
 def test_torchscript_has_optimizers_too():
     scripted = torch.jit.trace(made()[0].net, torch.ones(1, 3))
