@@ -54,8 +54,9 @@ BY_HAND = pytest.mark.parametrize(
 
 
 def test_all_of_them_are_here():
+    """But the one that needs a deep network, which is tested for itself."""
     known = {rule.name for rule in remedies() if isinstance(rule, OptimizerTreatment)}
-    assert {make().name for make in MADE.values()} == known
+    assert {make().name for make in MADE.values()} == known - {"BoostDepthLR"}
 
 
 @EVERY
