@@ -33,14 +33,14 @@ def test_growth_along_depth_is_not_cured_by_it():
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"mode": "norm"}, "`max_norm`"),
-        ({"mode": "value"}, "`max_norm`"),
-        ({"max_norm": 0.0}, "`max_norm`"),
-        ({"mode": "hard"}, "`mode`"),
-        ({"quantile": 1.5}, "`quantile`"),
-        ({"window": 1}, "`window`"),
-        ({"agc": 0}, "`agc`"),
-        ({"skip_nonfinite": 1}, "`skip_nonfinite`"),
+        ({"mode": "norm"}, '`max_norm` must be a number above 0 for mode "norm"'),
+        ({"mode": "value"}, '`max_norm` must be a number above 0 for mode "value"'),
+        ({"max_norm": 0.0}, "`max_norm` must be a number above 0, or None"),
+        ({"mode": "hard"}, "`mode` must be one of the words below"),
+        ({"quantile": 1.5}, "`quantile` must be a number from 0 to 1"),
+        ({"window": 1}, "`window` must be a whole number of at least 2"),
+        ({"agc": 0}, "`agc` must be a number above 0"),
+        ({"skip_nonfinite": 1}, "`skip_nonfinite` must be True or False"),
     ],
     ids=str,
 )

@@ -51,5 +51,5 @@ def test_the_line_of_the_users_own_source():
 
 
 def test_an_argument_that_is_none():
-    with pytest.raises(WrongArgument, match="`to`"):
+    with pytest.raises(WrongArgument, match="`to` must be a number of at least 0"):
         LowerDecay(-1.0)

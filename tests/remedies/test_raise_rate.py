@@ -55,9 +55,16 @@ def test_eps_of_groups_that_have_a_larger_one():
     assert left == ("SGD has no eps above 1e-12.",)
 
 
-@pytest.mark.parametrize("options", [{"factor": 0.5}, {"eps": 0.0}], ids=str)
-def test_arguments_that_are_none(options):
-    with pytest.raises(WrongArgument, match=f"`{next(iter(options))}`"):
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"factor": 0.5}, "`factor` must be a number of at least 1"),
+        ({"eps": 0.0}, "`eps` must be a number above 0, or None"),
+    ],
+    ids=str,
+)
+def test_arguments_that_are_none(options, says):
+    with pytest.raises(WrongArgument, match=says):
         RaiseRate(**options)
 
 

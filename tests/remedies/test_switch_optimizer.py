@@ -82,9 +82,9 @@ def test_advice_shows_a_diff_of_it():
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"to": "lion"}, "`to`"),
-        ({"lr": 0}, "`lr`"),
-        ({"weight_decay": -1.0}, "`weight_decay`"),
+        ({"to": "lion"}, "`to` must be one of the words below"),
+        ({"lr": 0}, "`lr` must be a number above 0, or None"),
+        ({"weight_decay": -1.0}, "`weight_decay` must be a number of at least 0, or None"),
         ({"where": "net"}, "`where`"),
     ],
     ids=str,

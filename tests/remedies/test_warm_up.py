@@ -44,9 +44,18 @@ def test_auto_is_two_lives_of_the_second_moment(make, steps):
     assert f"over {steps} steps" in applied.did[0]
 
 
-@pytest.mark.parametrize("options", [{"steps": 0}, {"steps": "soon"}, {"start": 0.0}, {"start": 1.0}], ids=str)
-def test_arguments_that_are_none(options):
-    with pytest.raises(WrongArgument, match=f"`{next(iter(options))}`"):
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"steps": 0}, "`steps` must be a whole number of at least 1"),
+        ({"steps": "soon"}, "`steps` must be one of the words below"),
+        ({"start": 0.0}, "`start` must be a number above 0 and below 1"),
+        ({"start": 1.0}, "`start` must be a number above 0 and below 1"),
+    ],
+    ids=str,
+)
+def test_arguments_that_are_none(options, says):
+    with pytest.raises(WrongArgument, match=says):
         WarmUp(**options)
 
 

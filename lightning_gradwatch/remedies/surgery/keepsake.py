@@ -54,7 +54,8 @@ class Keepsake:
     def __init__(self, model: nn.Module, optimizers: Iterable[Any] = ()) -> None:
         modules = every_module(model)
         self._model, self._training = model, model.training
-        self._modules = [_Module.of(module) for module in modules]
+        fixed = torch.jit.ScriptModule  # keeps its parts out of reach, and nobody can change them
+        self._modules = [_Module.of(module) for module in modules if not isinstance(module, fixed)]
         tensors = {id(t): t for module in modules for t in _tensors(module)}
         self._tensors = [_Tensor.of(tensor) for tensor in tensors.values()]
         self._optimizers = [KeptOptimizer.of(optimizer) for optimizer in optimizers]

@@ -199,7 +199,7 @@ def test_a_fit_is_that_of_the_trainers_own_clipping(value):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)  # torch adds 1e-6 to the norm
 
 
-def test_the_first_fsdp_clips_by_itself():
+def test_the_first_fsdp_clips_by_itself(caplog):
     treatment, module = ClipGradients(1.0), module_of(importlib.import_module(NAMESPACES[0]))
 
     class FullyShardedDataParallel:
@@ -209,5 +209,6 @@ def test_the_first_fsdp_clips_by_itself():
         strategy = type("Strategy", (), {"model": FullyShardedDataParallel()})
         optimizers = ()
 
-    with pytest.warns(UserWarning, match="FullyShardedDataParallel clips by itself"):
-        treatment.on_train_start(Trainer, module)
+    treatment.on_train_start(Trainer, module)
+    assert "FullyShardedDataParallel clips by itself" in caplog.text
+    assert not treatment.applied
