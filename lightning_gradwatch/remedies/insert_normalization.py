@@ -39,7 +39,8 @@ class InsertNormalization(Treatment):
         kind: "batch": over the batch, algorithm 1 of Ioffe & Szegedy, behind linear layers with time too; "layer": over
             the features of each sample, equation 3 of Ba et al.; "group": over groups of channels (Wu & He); "auto":
             "batch" behind sigmoids; else "layer" where the network has recurrent, attention or embedding layers,
-            "group" where batches are known and smaller than 16, or "batch".  With "layer" or "group" batch norms that are there are replaced.
+            "group" where batches are known and smaller than 16, or "batch".  With "layer" or "group" batch norms that
+            are there are replaced.
         drop_bias: take the biases of these layers away; batch normalisation subtracts them in any case.
         where: names of layers, of parts that hold them, or patterns; None: everywhere.
         seed: nothing here is drawn; for all treatments alike.
