@@ -131,6 +131,7 @@ def test_batch_norms_that_are_there_become_group_norms():
     assert isinstance(model[1], nn.GroupNorm)
     assert model[1].weight is scale
     assert torch.allclose(model(x)[:1], model(x[:1]))
+    assert InsertNormalization().tailored(found, stack("Sigmoid")).kind == "auto"
     applied.undo()
     assert isinstance(model[1], nn.BatchNorm2d)
     assert model[1].weight is scale

@@ -88,10 +88,18 @@ def resolved(kind: str, edit: Edit) -> str:
     """What "auto" is in this network, with batches of that size."""
     if kind != "auto":
         return kind
+    if _is_sigmoid(edit.model):
+        return "batch"
     if any(isinstance(module, _SEQUENTIAL) for module in every_module(edit.model)):
         return "layer"
     size = _batch_size(edit)
     return "batch" if size is None or size >= _SMALL_BATCH else "group"
+
+
+def _is_sigmoid(model: nn.Module) -> bool:
+    """Whether hidden units are sigmoids: their mean of 1/2, the same for all samples, only a batch norm takes away."""
+    hidden = [step for step in flow(model) if step.role is Role.ACTIVATION and followers(step)]
+    return any("sigmoid" in (type(s.module).__name__ if s.module else s.name).lower() for s in hidden)
 
 
 def norm_for(layer: Any, kind: str) -> nn.Module:

@@ -8,7 +8,7 @@ from torch import nn
 
 from lightning_gradwatch.remedies.surgery.edit import Edit
 from lightning_gradwatch.remedies.surgery.normalise import candidates, insert, norm_for, resolved
-from tests.remedies.nets import sequential
+from tests.remedies.nets import Named, sequential
 
 
 def treated(layer, kind="batch"):
@@ -119,15 +119,18 @@ def test_where_order_is_unknown_a_norm_beside_a_layer_may_be_its_own():
 @pytest.mark.parametrize(
     ("model", "batch", "kind"),
     [
-        pytest.param(sequential(), None, "batch", id="unknown batches"),
-        pytest.param(sequential(), torch.ones(16, 8), "batch", id="large enough"),
-        pytest.param(sequential(), (torch.ones(15, 8), 0), "group", id="small"),
-        pytest.param(sequential(), {"x": [torch.ones(2, 8)]}, "group", id="small, in a dict"),
-        pytest.param(nn.Sequential(nn.Embedding(2, 2), sequential()), None, "layer", id="text"),
+        pytest.param(sequential(nn.ReLU), None, "batch", id="unknown batches"),
+        pytest.param(sequential(nn.ReLU), torch.ones(16, 8), "batch", id="large enough"),
+        pytest.param(sequential(nn.ReLU), (torch.ones(15, 8), 0), "group", id="small"),
+        pytest.param(sequential(nn.ReLU), {"x": [torch.ones(2, 8)]}, "group", id="small, in a dict"),
+        pytest.param(nn.Sequential(nn.Embedding(2, 2), sequential(nn.Tanh)), None, "layer", id="text"),
+        pytest.param(nn.Sequential(nn.Embedding(2, 2), sequential()), torch.ones(2, 8), "batch", id="sigmoids"),
+        pytest.param(Named(), torch.ones(2, 8), "batch", id="functional sigmoids"),
+        pytest.param(nn.Sequential(nn.Linear(2, 2), nn.Sigmoid()), torch.ones(2, 8), "group", id="output sigmoid"),
         pytest.param(nn.Sequential(nn.GRUCell(2, 2)), None, "layer", id="recurrent"),
     ],
 )
 def test_auto(model, batch, kind):
     assert resolved("auto", Edit(model, batches=None if batch is None else lambda: [batch])) == kind
     assert resolved("layer", Edit(model)) == "layer"
-    assert resolved("auto", Edit(sequential(), batches=lambda: 1 / 0)) == "batch"
+    assert resolved("auto", Edit(sequential(nn.ReLU), batches=lambda: 1 / 0)) == "batch"
