@@ -276,6 +276,7 @@ def test_a_callback_lets_go_of_the_network(kind):
     trainer([treatment]).fit(ZOO["Sigmoids"]())
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Lightning asks jsonargparse in its old way
 @both_namespaces
 def test_yaml_of_lightning_cli(namespace, tmp_path, monkeypatch, capsys):
     """All of them at once, with all arguments; what is printed makes the same again."""
