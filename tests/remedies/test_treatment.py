@@ -218,7 +218,7 @@ def test_a_network_with_nothing_to_change_is_told(caplog):
     run(fitted(network=nn.Sequential(nn.Linear(4, 1))), [Swap()])
     [record] = [record for record in caplog.records if record.name == "lightning_gradwatch"]
     assert record.levelname == "WARNING"
-    assert record.message == "GradWatch left the network as it is: Swap(): nothing to change."
+    assert record.message == "GradWatch left the network as it is: Swap(): It has no sigmoid."
 
 
 @both_namespaces

@@ -54,8 +54,8 @@ class Keepsake:
     def __init__(self, model: nn.Module, optimizers: Iterable[Any] = ()) -> None:
         modules = every_module(model)
         self._model, self._training = model, model.training
-        fixed = torch.jit.ScriptModule  # keeps its parts out of reach, and nobody can change them
-        self._modules = [_Module.of(module) for module in modules if not isinstance(module, fixed)]
+        # TorchScript cannot be edited, but its optimizers can.
+        self._modules = [_Module.of(module) for module in modules if not isinstance(module, torch.jit.ScriptModule)]
         tensors = {id(t): t for module in modules for t in _tensors(module)}
         self._tensors = [_Tensor.of(tensor) for tensor in tensors.values()]
         self._optimizers = [KeptOptimizer.of(optimizer) for optimizer in optimizers]
@@ -176,13 +176,15 @@ def _hooks(tensor: Tensor) -> set[Any]:
 
 
 def _tensors(module: nn.Module) -> list[Tensor]:
-    found = [*module._parameters.values(), *module._buffers.values()]
-    return [t for t in found if t is not None and not is_lazy(t)]
+    return [t for t in _own(module) if not is_lazy(t)]
 
 
 def _is_lazy(module: nn.Module) -> bool:
-    found = [*module._parameters.values(), *module._buffers.values()]
-    return any(map(is_lazy, found))
+    return any(map(is_lazy, _own(module)))
+
+
+def _own(module: nn.Module) -> list[Tensor]:
+    return [*module.parameters(recurse=False), *module.buffers(recurse=False)]
 
 
 def _random_state() -> tuple[Any, ...]:

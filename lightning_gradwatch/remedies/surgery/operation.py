@@ -109,6 +109,8 @@ class _Theatre:
         with own_ground(treatment.seed):
             treatment._edit(edit)
         adopt(model, before, self._optimizers)
+        if not (edit.changed or edit.left):
+            edit.leave(treatment.applies_to(model).why_not or "There is nothing here for it to change.")
         spec = {**treatment.spec(), "where": None if where is None else list(where)}
         if edit.changed and treatment.structural:
             mark(model, told, spec)

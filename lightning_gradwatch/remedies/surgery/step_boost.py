@@ -83,11 +83,11 @@ class StepBoost(AtStep):
     def _stepped(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         old, self._old = self._old, {}
         for name, weights in old.items():
-            parameters = list(self._layers[name])
-            moves = torch._foreach_sub(parameters, weights)
+            moves = [p - weight for p, weight in zip(self._layers[name], weights, strict=True)]
             self._sums[name] = self._sums[name] + _ratio(moves, weights)
             if self.boosts[name] != 1:
-                torch._foreach_add_(parameters, moves, alpha=self.boosts[name] - 1)
+                for parameter, move in zip(self._layers[name], moves, strict=True):
+                    parameter.add_(move, alpha=self.boosts[name] - 1)
         self._steps += 1
         if self._steps % self._window == 0:
             ratios = {name: float(total) / self._window for name, total in self._sums.items()}
@@ -102,4 +102,4 @@ def _ratio(moves: Sequence[Tensor], weights: Sequence[Tensor]) -> Tensor:
 
 
 def _size(tensors: Sequence[Tensor]) -> Tensor:
-    return torch.linalg.vector_norm(torch.stack([norm.float() for norm in torch._foreach_norm(tensors)]))
+    return torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(t).float() for t in tensors]))
