@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_gradwatch.anatomy.names import every_module
+from lightning_gradwatch.remedies.surgery.kept_hooks import MODULE_HOOKS
 
 # Storage of a hidden state that was handed out -> the cell that belongs to it, and the state's version at that time.
 _CELLS: weakref.WeakKeyDictionary[Any, tuple[Tensor, int]] = weakref.WeakKeyDictionary()
@@ -164,15 +165,6 @@ def _draw(layer: Any, forget_bias: float) -> None:
 
 # --- what is left alone -----------------------------------------------------------------------------------------------
 
-_HOOKS = (
-    "_forward_hooks",
-    "_forward_hooks_with_kwargs",
-    "_forward_hooks_always_called",
-    "_forward_pre_hooks",
-    "_forward_pre_hooks_with_kwargs",
-    "_backward_hooks",
-    "_backward_pre_hooks",
-)
 _OWN = re.compile(r"(weight|bias)_(ih|hh)(_l\d+(_reverse)?)?")
 
 
@@ -203,6 +195,6 @@ def hindered(plain: nn.Module, model: nn.Module) -> str:
 
 def hooks_kept(old: nn.Module, new: nn.Module) -> None:
     """The hooks on a layer are on the one in its place, by the very registries that their handles remove them from."""
-    for name in _HOOKS:
-        setattr(new, name, getattr(old, name))
-    new._is_full_backward_hook = old._is_full_backward_hook
+    for name in (*MODULE_HOOKS, "_is_full_backward_hook"):
+        if old.__dict__.get(name):
+            new.__dict__[name] = old.__dict__[name]
