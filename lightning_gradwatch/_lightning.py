@@ -270,9 +270,9 @@ def training_batches(trainer: Any) -> Iterator[Any]:
     The fit's own pass over its loaders is not disturbed: neither workers that stay alive nor generators of random
     numbers are shared with it.  A stream that can be read only once gives nothing.
     """
-    combined = trainer.fit_loop._combined_loader
-    if combined is None or any(iter(loader) is loader for loader in combined.flattened if hasattr(loader, "__next__")):
+    if reads_once(trainer):
         return
+    combined = trainer.fit_loop._combined_loader
     fresh = copy.copy(combined)
     fresh._iterator = None
     fresh.flattened = [_own_workers(loader) for loader in combined.flattened]
@@ -286,6 +286,14 @@ def training_batches(trainer: Any) -> Iterator[Any]:
     finally:
         for generator, state in zip(generators, states, strict=True):
             generator.set_state(state)
+
+
+def reads_once(trainer: Any) -> bool:
+    """Whether a loader of the fit is a stream, which gives its batches once."""
+    combined = trainer.fit_loop._combined_loader
+    if combined is None:
+        return True
+    return any(iter(loader) is loader for loader in combined.flattened if hasattr(loader, "__next__"))
 
 
 def _own_workers(loader: Any) -> Any:
@@ -314,6 +322,28 @@ def planned_steps(trainer: Any) -> float:
         return float(trainer.estimated_stepping_batches)
     except Exception:  # loaders without a length, of any kind
         return float("inf")
+
+
+def rehearsal(trainer: Any, module: Any) -> dict[str, Any]:
+    """What a Trainer does around the training of a network, for copies of it: autocast, and clipping."""
+    plugin, value = trainer.precision_plugin, trainer.gradient_clip_val
+    clips = value is not None and module.automatic_optimization
+
+    def clip(optimizer: Any) -> None:
+        plugin.clip_gradients(optimizer, clip_val=value, gradient_clip_algorithm=_clipping(trainer))
+
+    return {"context": plugin.train_step_context, "clip": clip if clips else None}
+
+
+def _clipping(trainer: Any) -> Any:
+    kind = importlib.import_module(f"{namespace_of(trainer)}.utilities").GradClipAlgorithmType
+    return kind(trainer.gradient_clip_algorithm or "norm")
+
+
+def namespace_of(trainer: Any) -> str:
+    """The Lightning that a trainer belongs to."""
+    homes = [kind.__module__ for kind in type(trainer).__mro__]
+    return next(name for name in NAMESPACES if any(home.startswith(f"{name}.") for home in homes))
 
 
 def from_rank_zero(trainer: Any, value: Any) -> Any:

@@ -41,8 +41,8 @@ class Curing:
 
     @guarded
     def _keep(self, batch: Any) -> None:
-        """Batches to try remedies on, while there may be something to cure."""
-        if self.live is None or self.settings.on_vanishing != "heal" or batch is None:
+        """Batches of a stream to try remedies on, while there may be something to cure."""
+        if self.live is None or self.settings.on_vanishing != "heal" or batch is None or not self.live.host.reads_once:
             return
         judge = self.casebook.judge
         if self.live.host.step < _YOUNG or judge.suspects or any(one.is_alarm for one in judge.findings):

@@ -6,7 +6,7 @@ user's own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -128,6 +128,24 @@ class Host(Protocol):
     @property
     def planned_steps(self) -> float:
         """How many optimizer steps there will be in all; infinite where nobody knows."""
+        ...
+
+    def fresh_batches(self) -> Iterable[Any]:
+        """Training batches as the network gets them, read anew; none where the data can be read only once."""
+        ...
+
+    @property
+    def reads_once(self) -> bool:
+        """Whether the training data is a stream, which gives its batches once."""
+        ...
+
+    def midway(self) -> dict[str, Any]:
+        """Where the fit stands and what is done around its steps, for copies: arguments of ``verify.stage.Midway``."""
+        ...
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether this process trains by itself."""
         ...
 
     def from_rank_zero(self, value: Any) -> Any:
@@ -270,6 +288,24 @@ class TrainerHost:
     def planned_steps(self) -> float:
         """``trainer.estimated_stepping_batches``."""
         return _lightning.planned_steps(self._trainer)
+
+    def fresh_batches(self) -> Iterable[Any]:
+        """A pass of its own over the trainer's loaders."""
+        return _lightning.training_batches(self._trainer)
+
+    @property
+    def reads_once(self) -> bool:
+        """As far as its loaders tell."""
+        return _lightning.reads_once(self._trainer)
+
+    def midway(self) -> dict[str, Any]:
+        """What the Trainer says."""
+        return {**_lightning.rehearsal(self._trainer, self.model), "step": self.global_step, "epoch": self.epoch}
+
+    @property
+    def is_alone(self) -> bool:
+        """``trainer.world_size``."""
+        return int(self._trainer.world_size) == 1
 
     def from_rank_zero(self, value: Any) -> Any:
         """A broadcast where there are several ranks."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from torch.autograd import Variable
@@ -101,6 +101,24 @@ class LoopHost:
     def planned_steps(self) -> float:
         """Nobody knows but the loop."""
         return float("inf")
+
+    def fresh_batches(self) -> Iterable[Any]:
+        """A loop's data is its own."""
+        return ()
+
+    @property
+    def reads_once(self) -> bool:
+        """Nothing of it is read."""
+        return False
+
+    def midway(self) -> dict[str, Any]:
+        """The same of what it does around a step."""
+        return {}
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether torch.distributed knows no other process."""
+        return int(self.ranks["size"]) == 1
 
     def from_rank_zero(self, value: Any) -> Any:
         """A loop is not healed, which is all that ranks would have to agree on."""

@@ -67,6 +67,7 @@ class PretrainLayerwise(Treatment):
         CauseKind.DEPTH: Cure(fit=0.3, why=_LOCAL),
         CauseKind.ACTIVATION: Cure(fit=0.2, why=_LOCAL),
     }
+    heavy: ClassVar[bool] = True
     moment: ClassVar[Moment] = Moment.DATA
     cost: ClassVar[str] = "No parameters; before the fit, `steps` short steps for every hidden layer."
 

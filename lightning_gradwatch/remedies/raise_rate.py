@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lightning_gradwatch.remedies.surgery.edit import Edit
 
 _EPS = "GW603"
+_MISSING = "rate below an ordinary one"  # decades, of GW602
 
 
 class RaiseRate(OptimizerTreatment):
@@ -73,11 +74,14 @@ class RaiseRate(OptimizerTreatment):
         )
 
     def tailored(self, finding: Finding, anatomy: Anatomy) -> RaiseRate:
-        """A smaller eps where that is what holds the weights."""
+        """A smaller eps where that is what holds the weights; else as much as the rate is below an ordinary one."""
         cause = self.target(finding)
-        if cause is None or cause.code != _EPS or self.eps is not None:
+        if cause is None or self.eps is not None:
             return self
-        return RaiseRate(1.0, eps=1e-12, where=self.where, seed=self.seed)
+        if cause.code == _EPS:
+            return RaiseRate(1.0, eps=1e-12, where=self.where, seed=self.seed)
+        missing = [q.value for q in cause.evidence if q.name == _MISSING and 1 < q.value < 30]
+        return RaiseRate(10.0 ** missing[0], where=self.where, seed=self.seed) if missing else self
 
     @property
     def how(self) -> str:

@@ -61,6 +61,7 @@ class Treatment(_Base):
     edits_network: ClassVar[bool] = True  # False: only its optimizers, which a compiled or sharded network has too
     safe_unasked: ClassVar[bool] = False  # whether it may be done to a fit whose user did not ask for it by name
     cost: ClassVar[str] = ""  # parameters and time that it adds, one sentence
+    heavy: ClassVar[bool] = False  # whether it takes longer than a trial of it would: only tried where it is named
     partners: ClassVar[tuple[str, ...]] = ()  # names of treatments that belong to it: new activations, new weights
 
     def __init__(self, *, where: Sequence[str] | None = None, seed: int = 0) -> None:

@@ -6,7 +6,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -31,19 +31,17 @@ class Origin:
         copy: gives a copy of the network, and its optimizers' copies where a fit runs already (else None).
         objective: the loss of a plain network; None: it is a LightningModule with a ``training_step``.
         batches: what the arms are trained on, in this order, again from the start where they are through.
-        held: what they are not trained on.
+        held: what they are not trained on, to judge them by.
         seed: of the random numbers of every step, the same in all arms.
-        step: where the fit stands.
-        epoch: the same.
+        midway: the fit that the copies stand in the middle of; None: they stand at the beginning of one.
     """
 
     copy: Callable[[], tuple[nn.Module, list[Any] | None]]
     objective: Objective | None
     batches: Sequence[Any]
-    held: Sequence[Any]
     seed: int
-    step: int = 0
-    epoch: int = 0
+    held: Sequence[Any] = ()
+    midway: Midway | None = None
 
 
 class Arm:
@@ -68,7 +66,7 @@ class Arm:
             applied.append(self._treat(model, self.rehearsal.optimizers, later))
         else:
             applied = [self._treat(model, optimizers, treatments)]
-            midway = Midway(optimizers=optimizers, step=origin.step, epoch=origin.epoch)
+            midway = replace(origin.midway or Midway(optimizers=()), optimizers=optimizers)
             self.rehearsal = Rehearsal(model, origin.objective, len(origin.batches), midway=midway)
         self.applied = applied
         self.parameters = sum(one.parameters for one in applied)
@@ -100,7 +98,7 @@ class Arm:
         self.seconds += time.perf_counter() - began
 
     def lose(self) -> list[float]:
-        """The loss on each of the batches that it is not trained on; of a module that steps by hand the last losses."""
+        """The loss in eval mode on each of the held-back batches; of a module that steps by hand the last losses."""
         reseed(self.origin.seed)
         held = [self.rehearsal.lose(batch) for batch in self.origin.held]
         known = [loss for loss in held if loss is not None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,66 +13,99 @@ from torch import nn
 
 from lightning_gradwatch.records import Anatomy, Finding, Kind
 from lightning_gradwatch.remedies import remedies
+from lightning_gradwatch.remedies.initialize import Initialize
 from lightning_gradwatch.remedies.treatment import Treatment
 
 Candidate = tuple[Treatment, ...]
 
 # Learning-rate decay never brought a vanished gradient back (0 of 16 fits, and 0 of 16 for clipping).
 _HOPELESS = {Kind.VANISHING: ("DecayLR", "ClipGradients", "WarmUp")}
+# Sicknesses after which the weights are where they should not be, whatever brought them there.
+_RUINED = (Kind.EXPLODING, Kind.NONFINITE, Kind.DEAD_UNITS, Kind.SATURATION)
 # What sets the size of a step by itself.
 _ADAPTIVE = ("adam", "rmsprop", "adagrad", "adadelta", "lion", "adafactor")
+# They set the size of the steps themselves: beside another optimizer they would set it twice.
+_RATES = ("SwitchOptimizer", "DecayLR", "RaiseRate", "WarmUp", "LowerDecay", "ClipGradients")
 
 
-def candidates(
-    finding: Finding,
-    anatomy: Anatomy,
-    model: nn.Module,
-    optimizers: Sequence[Any],
-    allowed: Sequence[str | Treatment] | None = None,
-) -> list[Candidate]:
-    """Treatments to try against a finding, best first: alone, with what belongs to them, and with Adam.
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A sick network in its fit.
 
     Args:
         finding: what is to be cured, with its remedies.
         anatomy: what the network is made of.
         model: the network.
         optimizers: its optimizers.
+        is_young: whether little is lost if all weights are drawn anew; else only the sick part's are.
+    """
+
+    finding: Finding
+    anatomy: Anatomy
+    model: nn.Module
+    optimizers: Sequence[Any]
+    is_young: bool = True
+
+
+def candidates(case: Case, allowed: Sequence[str | Treatment] | None = None) -> list[Candidate]:
+    """Treatments to try, best first: the strongest company of each remedy, then each in less.
+
+    Args:
+        case: what is to be cured.
         allowed: names of treatments, or treatments as they are to be used; None: all that the diagnosis names.
     """
-    given = {one.name: one for one in allowed or () if isinstance(one, Treatment)}
-    wanted = None if allowed is None else {one if isinstance(one, str) else one.name for one in allowed}
-    known = {one.name: one for one in remedies() if isinstance(one, Treatment)} | given
-    usable = {name: one for name, one in known.items() if wanted is None or name in wanted}
-    named = [remedy.name for remedy in finding.remedies if remedy.name not in _HOPELESS.get(finding.kind, ())]
-    ways = _Ways(usable, _is_broken(model), _is_adaptive(optimizers))
-    found: list[Candidate] = []
-    for name in [name for name in named if name in usable]:
-        first = usable[name].tailored(finding, anatomy)
-        if first.applies_to(model):
-            for names in ways.beside(first):
-                found.append((first, *(usable[one].tailored(finding, anatomy) for one in names)))
-    return list({tuple(map(repr, one)): one for one in reversed(found)}.values())[::-1]
+    usable = _usable(allowed)
+    hopeless = _HOPELESS.get(case.finding.kind, ())
+    named = [remedy.name for remedy in case.finding.remedies if remedy.name in usable and remedy.name not in hopeless]
+    ways = _Ways(case, usable)
+    found = [list(ways.of(name)) for name in dict.fromkeys(named)]
+    in_turn = [one for level in itertools.zip_longest(*found) for one in level if one is not None]
+    return list({tuple(map(repr, one)): one for one in reversed(in_turn)}.values())[::-1]
 
 
-@dataclass(frozen=True)
+def _usable(allowed: Sequence[str | Treatment] | None) -> dict[str, Treatment]:
+    known = {one.name: one for one in remedies() if isinstance(one, Treatment)}
+    if allowed is None:
+        return {name: one for name, one in known.items() if not one.heavy}
+    given = {one.name: one for one in allowed if isinstance(one, Treatment)}
+    return {name: one for name, one in known.items() if name in allowed} | given
+
+
 class _Ways:
-    """In which company a treatment is tried."""
+    """In which company each remedy is tried."""
 
-    usable: Mapping[str, Treatment]
-    broken: bool  # whether a weight is infinite or NaN
-    adaptive: bool  # whether the optimizers are
+    def __init__(self, case: Case, usable: Mapping[str, Treatment]) -> None:
+        self._case, self._usable = case, usable
+        self._broken = _is_broken(case.model)
+        self._adaptive = all(any(word in type(one).__name__.lower() for word in _ADAPTIVE) for one in case.optimizers)
 
-    def beside(self, first: Treatment) -> Iterator[list[str]]:
-        """Names of what is done after it."""
-        wanted = [*first.partners, *(["Initialize"] if self.broken else [])]
-        partners = [name for name in dict.fromkeys(wanted) if name in self.usable and name != first.name]
-        if "SwitchOptimizer" in self.usable and not self.adaptive and first.name != "SwitchOptimizer":
-            yield [*partners, "SwitchOptimizer"]
-        yield partners
+    def of(self, name: str) -> Iterator[Candidate]:
+        """Of one remedy, the strongest company first; none where it does not apply."""
+        first = self._made(name)
+        if not first.applies_to(self._case.model):
+            return
+        alone = (first, *(self._made(one) for one in first.partners if one in self._usable and one != name))
+        restarts = name == "Initialize" or "Initialize" in first.partners or "Initialize" not in self._usable
+        anew = alone if restarts else (*alone, self._made("Initialize"))
+        ruined = self._broken or self._case.finding.kind in _RUINED
+        companies = [anew] if self._broken else [anew, alone] if ruined else [alone]
+        switch = "SwitchOptimizer" in self._usable and not self._adaptive and name not in _RATES
+        for company in companies:
+            if switch:
+                yield (*company, self._made("SwitchOptimizer"))
+            yield company
 
+    def _made(self, name: str) -> Treatment:
+        case, usable = self._case, self._usable[name]
+        made = usable.tailored(case.finding, case.anatomy)
+        if isinstance(made, Initialize) and repr(usable) == repr(Initialize()):  # as the user did not ask otherwise
+            return Initialize("auto", keep_trained=False, where=self._part())
+        return made
 
-def _is_adaptive(optimizers: Sequence[Any]) -> bool:
-    return all(any(word in type(one).__name__.lower() for word in _ADAPTIVE) for one in optimizers)
+    def _part(self) -> list[str] | None:
+        """What is drawn anew: all, or where much was learnt the sick layers."""
+        layers = list(self._case.finding.layers)
+        return None if self._case.is_young or self._broken or not layers else layers
 
 
 def _is_broken(model: nn.Module) -> bool:

@@ -1,4 +1,8 @@
-"""Candidates for a cure, tried on copies of a running fit beside an untreated one, within a budget of steps."""
+"""Candidates for a cure, tried on copies of a running fit beside an untreated one, within a budget of steps.
+
+All copies get the same batches in the same order, each of them fresh: the loss of a step is that of a batch which the
+copy has not been trained on yet, so that no other batches have to be held back.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +18,16 @@ from lightning_gradwatch.verify.yardstick import yardstick
 
 Candidate = tuple[Treatment, ...]
 
-# What a look costs beside a training step: a held-back batch is only run forwards, a measured step is read as well.
-LOSE, LOOK = 0.4, 2.0
-# Steps that every candidate is given at least, and finalists at most.
-FEWEST, MOST = 3, 60
-# So many candidates go on after the first round.
-FINALISTS = 2
+# What a measured step costs beside another one.
+LOOK = 2.0
+# Steps in the first round: at least, at most; and those of the last round at most.
+FEWEST, FIRST, MOST = 4, 20, 60
+# So many candidates are tried at most, and so many of them go on after the first round.
+CANDIDATES, FINALISTS = 6, 2
+# Losses of the last third of the steps are compared.
+LAST = 3
+# Without this share of what was lost a gradient has not come back.
+COMES_BACK = 0.5
 
 
 @dataclass
@@ -27,11 +35,9 @@ class Result:
     """How one candidate did."""
 
     candidate: Candidate
-    loss: float  # on held-back batches, after the steps that it was given
+    loss: float  # mean over the last steps
     steps: int
-    effect: (
-        str  # "better", "same", "worse" than the untreated copy; "dropped" after the first round; "failed": not tried
-    )
+    effect: str  # "better", "same", "worse" than untreated; "dropped" after the first round; "failed": not tried
     why: str = ""  # where it failed
 
     @property
@@ -44,11 +50,12 @@ class Result:
 class Outcome:
     """What a contest found."""
 
-    best: Candidate | None  # the one that is proved to help; None: none is
+    best: Candidate | None = None  # the one that is proved to help; None: none is
     results: list[Result] = field(default_factory=list["Result"])
-    spent: float = 0.0  # steps, looks counted by what they cost
-    untreated: float = math.nan  # loss of the untreated copy on held-back batches
+    spent: float = 0.0  # steps, measured ones by what they cost
+    untreated: float = math.nan  # loss of the untreated copy, mean over the same steps
     flow: tuple[float, float] | None = None  # how ill untreated and treated copy are, in decades (or a share)
+    arm: Arm | None = None  # the best one's copy
 
 
 class Contest:
@@ -61,26 +68,33 @@ class Contest:
     """
 
     def __init__(self, origin: Origin, finding: Finding, budget: float) -> None:
-        self._origin, self._finding, self._budget = origin, finding, budget
-        self._outcome = Outcome(None)
+        self._origin, self._budget = origin, budget
+        self._stick = yardstick(finding)
+        self._outcome = Outcome()
 
-    def run(self, candidates: Sequence[Candidate]) -> Outcome:
-        """Try as many of them, in order, as the budget allows."""
-        outcome, looks = self._outcome, LOSE * max(1, len(self._origin.held))
-        room = self._budget - 2 * LOOK - (FINALISTS + 1) * looks
-        most = int(room / (FEWEST + looks)) - 1
-        if most < 1 or not candidates:
+    def run(self, candidates: Sequence[Candidate], catch_up: int = 0) -> Outcome:
+        """Try as many of them, in order, as the budget allows.
+
+        Args:
+            candidates: what to try.
+            catch_up: so many further steps the winner's copy makes, as far as the budget goes: those that the fit lost.
+        """
+        outcome = self._outcome
+        room = self._budget - (2 * LOOK if self._stick else 0)
+        # Of k candidates one third of the room goes to the first round, the rest to finalists and the untreated copy.
+        most = min(CANDIDATES, int(room / 2 / FEWEST))
+        arms = self._arms(candidates, most) if most >= 1 else []
+        if not arms:
             return outcome
-        arms = self._arms(candidates, most)
-        length = max(FEWEST, min(MOST // 2, int(0.5 * room / (len(arms) + 1) - looks)))
-        untreated = Arm(self._origin)
-        ranked = sorted(arms, key=lambda arm: self._after(arm, length))
-        finalists = [arm for arm in ranked if math.isfinite(self._loss(arm))][:FINALISTS]
-        self._after(untreated, length)
-        rest = int((room - outcome.spent) / (len(finalists) + 1)) if finalists else 0
-        for arm in (*finalists, untreated):
-            self._after(arm, max(0, min(MOST - length, rest)))
-        self._decide(untreated, ranked, finalists)
+        first = max(FEWEST, min(FIRST, int(room / 2 / len(arms))))
+        ranked = sorted(arms, key=lambda arm: self._after(arm, first))
+        finalists = [arm for arm in ranked if math.isfinite(_loss(arm))][: min(FINALISTS, max(1, len(arms) - 1))]
+        rest = int((room - outcome.spent - first) / (len(finalists) + 1)) if finalists else 0
+        for arm in finalists:
+            self._after(arm, max(0, min(MOST, rest)))
+        self._decide(ranked, sorted(finalists, key=_loss))
+        if outcome.arm is not None:
+            self._after(outcome.arm, max(0, min(catch_up, int(self._budget - outcome.spent))))
         return outcome
 
     def _arms(self, candidates: Sequence[Candidate], most: int) -> list[Arm]:
@@ -94,48 +108,71 @@ class Contest:
                 if arm.is_changed:
                     arms.append(arm)
             except Exception as error:  # the user's own code, in a situation that it was not made for
-                self._outcome.results.append(_failed(candidate, error))
+                self._fails(candidate, error)
         return arms
 
     def _after(self, arm: Arm, steps: int) -> float:
         """The loss after so many further steps; an arm that breaks has none."""
+        before = len(arm.losses)
         try:
             arm.train(steps)
-            arm.held = arm.lose()
         except Exception as error:
             if not arm.treatments:
                 raise
-            self._outcome.results.append(_failed(arm.treatments, error))
-            arm.held = [math.inf]
-        self._outcome.spent += steps + LOSE * len(self._origin.held)
-        return self._loss(arm)
+            self._fails(arm.treatments, error)
+            arm.losses.append(math.inf)
+        self._outcome.spent += len(arm.losses) - before
+        return _loss(arm)
 
-    def _loss(self, arm: Arm) -> float:
-        broken = not all(map(math.isfinite, arm.losses))
-        return math.inf if broken else mean(arm.held)
+    def _fails(self, candidate: Candidate, error: Exception) -> None:
+        why = f"{type(error).__name__}: {error}"
+        self._outcome.results.append(Result(candidate, math.inf, 0, "failed", why))
 
-    def _decide(self, untreated: Arm, arms: Sequence[Arm], finalists: Sequence[Arm]) -> None:
-        outcome, failed = self._outcome, {result.candidate for result in self._outcome.results}
-        outcome.untreated = self._loss(untreated)
+    def _decide(self, arms: Sequence[Arm], finalists: Sequence[Arm]) -> None:
+        outcome, failed = self._outcome, [result.candidate for result in self._outcome.results]
+        untreated = Arm(self._origin)
+        self._after(untreated, max((len(arm.losses) for arm in finalists), default=FEWEST))
+        outcome.untreated = _loss(untreated)
+        effects = {id(arm): _compared(untreated, arm) for arm in finalists}
         for arm in arms:
             if arm.treatments not in failed:
-                effect = compare(untreated.held, arm.held) if arm in finalists else "dropped"
-                outcome.results.append(Result(arm.treatments, self._loss(arm), len(arm.losses), effect))
-        best = min(finalists, key=self._loss, default=None)
-        if best is not None and math.isfinite(self._loss(best)) and compare(untreated.held, best.held) == "better":
-            outcome.best = best.treatments
-            outcome.flow = self._flow(untreated, best)
+                effect = effects.get(id(arm), "dropped")
+                outcome.results.append(Result(arm.treatments, _loss(arm), len(arm.losses), effect))
+        for arm in finalists:
+            if effects[id(arm)] != "worse" and self._is_proved(untreated, arm, effects[id(arm)]):
+                outcome.best, outcome.arm = arm.treatments, arm
+                break
+
+    def _is_proved(self, untreated: Arm, arm: Arm, effect: str) -> bool:
+        """The loss is lower; or it is not higher, and most of the gradient has come back."""
+        self._outcome.flow = flow = self._flow(untreated, arm)
+        if effect == "better":
+            return True
+        back = self._stick is not None and flow is not None and self._stick.recovered(*flow) >= COMES_BACK
+        return back and flow is not None and self._stick is not None and flow[0] >= self._stick.least
 
     def _flow(self, untreated: Arm, best: Arm) -> tuple[float, float] | None:
         """How ill both are now."""
-        stick = yardstick(self._finding)
-        if stick is None:
+        if self._stick is None:
             return None
         self._outcome.spent += 2 * LOOK
         frames = [arm.look() for arm in (untreated, best)]
-        ills = [None if frame is None else stick.measure(frame) for frame in frames]
+        ills = [None if frame is None else self._stick.measure(frame) for frame in frames]
         return None if ills[0] is None or ills[1] is None else (ills[0], ills[1])
 
 
-def _failed(candidate: Candidate, error: Exception) -> Result:
-    return Result(candidate, math.inf, 0, "failed", f"{type(error).__name__}: {error}")
+def _window(arm: Arm) -> list[float]:
+    return arm.losses[-max(2, len(arm.losses) // LAST) :]
+
+
+def _loss(arm: Arm) -> float:
+    """Its loss over the last steps; infinite where it ever broke."""
+    return mean(_window(arm)) if all(map(math.isfinite, arm.losses)) else math.inf
+
+
+def _compared(untreated: Arm, arm: Arm) -> str:
+    count = min(len(untreated.losses), len(arm.losses))
+    window = max(2, count // LAST)
+    if len(untreated.losses) < len(arm.losses):  # it broke on the way
+        return "better"
+    return compare(untreated.losses[count - window : count], arm.losses[count - window : count])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -46,6 +46,8 @@ class Rehearsal:
         self._stage = Stage(model, steps, self._backward, midway) if objective is None else None
         self.trouble = "" if self._stage is None else self._stage.trouble
         self.optimizers = [] if self._stage is None else self._stage.optimizers
+        self._context = nullcontext if midway is None else midway.context
+        self._clip = None if midway is None else midway.clip
         if self._stage is None and midway is not None:
             self.optimizers = list(midway.optimizers)
         if not self.optimizers:
@@ -140,7 +142,8 @@ class Rehearsal:
 
     def _train(self, batch: Any, index: int) -> bool:
         """Backward and step of automatic optimisation; whether there was a loss."""
-        loss = self._loss(batch, index)
+        with self._context():
+            loss = self._loss(batch, index)
         if loss is None:
             return False
         self.model.zero_grad(set_to_none=True)
@@ -152,6 +155,9 @@ class Rehearsal:
             again.backward()
             return again
 
+        if self._clip is not None:
+            for optimizer in self.optimizers:
+                self._clip(optimizer)
         for optimizer in self.optimizers:
             optimizer.step(*((closure,) if isinstance(optimizer, torch.optim.LBFGS) else ()))
         return True

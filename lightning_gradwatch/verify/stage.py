@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,6 +90,8 @@ class Midway:
     optimizers: Sequence[Any]
     step: int = 0
     epoch: int = 0
+    context: Callable[[], Any] = nullcontext  # in which the network computes: autocast
+    clip: Callable[[Any], None] | None = None  # what the Trainer does to the gradients of an optimizer before it steps
 
 
 class Stage:
