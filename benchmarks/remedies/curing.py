@@ -60,11 +60,12 @@ def time_ratio(row: Row, arm: str, of: str = "cpu", beside: str = "nothing") -> 
 
 
 def score(rows: Sequence[Row], arm: str) -> dict[str, Any]:
-    """Cured share among the curable fits that the arm ran on, and what it cost there."""
+    """Cured share among the curable fits that the arm ran on, and among those that the oracle cures; what it cost."""
     ran = [row for row in rows if curable(row) and arm in row["arms"]]
     return {
         "fits": len(ran),
         "cured": _mean([is_cured(row, arm) for row in ran]),
+        "of the oracle's": _mean([is_cured(row, arm) for row in ran if is_cured(row, "oracle")]),
         **{f"{name}, {middle}": take(_ratios(ran, arm, *of)) for name, of in COSTS.items() for middle, take in MIDDLES},
     }
 
