@@ -55,6 +55,14 @@ def _one(title: str, *make: Callable[[], Any], **more: Any) -> Remedy:
     return Remedy(title=title, treatments=lambda: [one() for one in make], **more)
 
 
+def _small(title: str, make: Callable[[], Any], batch: int) -> Remedy:
+    """On tiny batches: more steps, under an optimizer that stands their noise."""
+    steady = {"batch": batch, "steps": 1500}
+    return _one(
+        f"{title}, batches of {batch} (Adam at 0.0003)", lambda: SwitchOptimizer("adam", lr=3e-4), make, **steady
+    )
+
+
 def _relu() -> Any:
     return ReplaceActivation("relu")
 
@@ -89,11 +97,10 @@ REMEDIES: dict[str, Remedy] = {
     "xavier": _one("Xavier weights", _xavier),
     "he": _one("He weights", _he),
     "batch-norm": _one("batch normalisation", _batch_norm),
-    "batch-norm-1": _one("batch normalisation, batches of 1", _batch_norm, batch=1, steps=1500),
-    "batch-norm-2": _one("batch normalisation, batches of 2", _batch_norm, batch=2, steps=1500),
-    "layer-norm-2": _one(
-        "layer normalisation, batches of 2", lambda: InsertNormalization("layer"), batch=2, steps=1500
-    ),
+    "batch-norm-1": _small("batch normalisation", _batch_norm, batch=1),
+    "batch-norm-2": _small("batch normalisation", _batch_norm, batch=2),
+    "layer-norm-2": _small("layer normalisation", lambda: InsertNormalization("layer"), batch=2),
+    "he-2": _small("He weights", _he, batch=2),
     "residual": _one("residual connections", AddResidual),
     "pretraining": _one("layer-wise pretraining", PretrainLayerwise),
     "decay": _one("learning-rate decay", _decay),
@@ -118,7 +125,7 @@ _RECTIFIED = (
     *("nothing", "he", "leaky-he", "prelu-he", "elu-he", "batch-norm", "residual", "pretraining"),
     *("decay", "clipping", "adam", "adam-he", "adam-batch-norm"),
 )
-_SMALL_BATCHES = ("batch-norm-1", "batch-norm-2", "layer-norm-2")
+_SMALL_BATCHES = ("batch-norm-1", "batch-norm-2", "layer-norm-2", "he-2")
 CAUSES: dict[str, Cause] = {
     "sigmoid-20": Cause(
         title="Activation: 20 sigmoids, torch's own weights", network=lambda: mlp(20, nn.Sigmoid), remedies=_SQUASHED

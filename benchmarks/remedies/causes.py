@@ -109,7 +109,7 @@ def lost(frame: Any, *, in_time: bool) -> float | str | None:
     if in_time:
         values = [profile.lost for profile in frame.times]
     else:
-        values = [-min(flow_in(frame, ledger).values()) for ledger in frame.ledgers]
+        values = [0.0 - min(flow_in(frame, ledger).values()) for ledger in frame.ledgers]
     worst = max(values, default=math.nan)
     return None if math.isnan(worst) else round(worst, 3) if math.isfinite(worst) else "inf"
 

@@ -87,8 +87,9 @@ def harmed(row: Row) -> str:
     alone, healed = row["arms"]["nothing"], row["arms"]["heal"]
     if "error" in healed:
         return healed["error"]
-    if alone["weights"] == healed["weights"]:
-        return ""
     before, after = score_of(row, "nothing"), score_of(row, "heal")
     worse = before is not None and (after is None or after < CURED * before)
+    chance = not alone.get("same again", True)  # a fit that differs from itself tells nothing by its weights
+    if alone["weights"] == healed["weights"] or (chance and not worse):
+        return ""
     return "other weights, and it does worse" if worse else "other weights"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import hashlib
 import logging
 import math
@@ -45,6 +46,8 @@ def fit(
     with silence(), tempfile.TemporaryDirectory() as folder:
         seed_all(one.seed)
         setup = (build or one.fit.build)(one.seed)
+        if isinstance(getattr(setup.module, "loss", None), torch.nn.Module):
+            setup.module.loss = copy.deepcopy(setup.module.loss)  # one for all builds, and it counts
         if spoil is not None:
             spoil(setup)
         seed_all(one.seed)

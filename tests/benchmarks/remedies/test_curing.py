@@ -62,6 +62,8 @@ def test_harm_is_another_weight_and_worse_is_less_than_95_percent_of_its_own_sco
     alone = {"score": 0.9, "weights": "a"}
     assert curing.harmed(row(nothing=alone, heal={"score": 0.9, "weights": "a"})) == ""
     assert curing.harmed(row(nothing=alone, heal={"score": 0.9, "weights": "b"})) == "other weights"
+    by_chance = {**alone, "same again": False}
+    assert curing.harmed(row(nothing=by_chance, heal={"score": 0.9, "weights": "b"})) == ""
     worse = row(nothing=alone, heal={"score": 0.8, "weights": "b"})
     assert curing.harmed(worse) == "other weights, and it does worse"
     assert curing.harmed(row(nothing=alone, heal={"error": "ValueError: x"})) == "ValueError: x"
