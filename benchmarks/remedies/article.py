@@ -35,8 +35,8 @@ class Cause:
 
     title: str
     network: Callable[[], nn.Module]
-    optimizer: Callable[[Any], Any] = field(default=lambda parameters: torch.optim.SGD(parameters, 0.05, momentum=0.9))
-    optimizer_name: str = "SGD, rate 0.05, momentum 0.9"
+    optimizer: Callable[[Any], Any] = field(default=lambda parameters: torch.optim.SGD(parameters, 0.005, momentum=0.9))
+    optimizer_name: str = "SGD, rate 0.005, momentum 0.9"
     in_time: bool = False  # whether what is lost is lost through time
     remedies: tuple[str, ...] = ()  # names in REMEDIES
 
@@ -53,6 +53,14 @@ class Remedy:
 
 def _one(title: str, *make: Callable[[], Any], **more: Any) -> Remedy:
     return Remedy(title=title, treatments=lambda: [one() for one in make], **more)
+
+
+def _small(title: str, make: Callable[[], Any], batch: int) -> Remedy:
+    """On tiny batches: more steps, under an optimizer that stands their noise."""
+    steady = {"batch": batch, "steps": 1500}
+    return _one(
+        f"{title}, batches of {batch} (Adam at 0.0003)", lambda: SwitchOptimizer("adam", lr=3e-4), make, **steady
+    )
 
 
 def _relu() -> Any:
@@ -89,11 +97,10 @@ REMEDIES: dict[str, Remedy] = {
     "xavier": _one("Xavier weights", _xavier),
     "he": _one("He weights", _he),
     "batch-norm": _one("batch normalisation", _batch_norm),
-    "batch-norm-1": _one("batch normalisation, batches of 1", _batch_norm, batch=1),
-    "batch-norm-2": _one("batch normalisation, batches of 2", _batch_norm, batch=2, steps=1500),
-    "layer-norm-2": _one(
-        "layer normalisation, batches of 2", lambda: InsertNormalization("layer"), batch=2, steps=1500
-    ),
+    "batch-norm-1": _small("batch normalisation", _batch_norm, batch=1),
+    "batch-norm-2": _small("batch normalisation", _batch_norm, batch=2),
+    "layer-norm-2": _small("layer normalisation", lambda: InsertNormalization("layer"), batch=2),
+    "he-2": _small("He weights", _he, batch=2),
     "residual": _one("residual connections", AddResidual),
     "pretraining": _one("layer-wise pretraining", PretrainLayerwise),
     "decay": _one("learning-rate decay", _decay),
@@ -115,9 +122,10 @@ _SQUASHED = (
     *("pretraining", "decay", "clipping", "adam", "adam-xavier", "adam-relu-he", "adam-batch-norm"),
 )
 _RECTIFIED = (
-    *("nothing", "he", "leaky-he", "prelu-he", "elu-he", "batch-norm", "batch-norm-1", "batch-norm-2"),
-    *("layer-norm-2", "residual", "pretraining", "decay", "clipping", "adam", "adam-he", "adam-batch-norm"),
+    *("nothing", "he", "leaky-he", "prelu-he", "elu-he", "batch-norm", "residual", "pretraining"),
+    *("decay", "clipping", "adam", "adam-he", "adam-batch-norm"),
 )
+_SMALL_BATCHES = ("batch-norm-1", "batch-norm-2", "layer-norm-2", "he-2")
 CAUSES: dict[str, Cause] = {
     "sigmoid-20": Cause(
         title="Activation: 20 sigmoids, torch's own weights", network=lambda: mlp(20, nn.Sigmoid), remedies=_SQUASHED
@@ -137,7 +145,9 @@ CAUSES: dict[str, Cause] = {
         remedies=_SQUASHED,
     ),
     "relu-16": Cause(
-        title="Initialisation: 16 ReLU, torch's own weights", network=lambda: mlp(16, nn.ReLU), remedies=_RECTIFIED
+        title="Initialisation: 16 ReLU, torch's own weights",
+        network=lambda: mlp(16, nn.ReLU),
+        remedies=(*_RECTIFIED, *_SMALL_BATCHES),
     ),
     "recall": Cause(
         title=f"Recurrence: nn.RNN recalls a digit after {WAIT} empty steps",

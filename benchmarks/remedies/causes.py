@@ -16,7 +16,6 @@ import math
 import os
 import statistics
 import tempfile
-import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
@@ -80,19 +79,18 @@ def fit(cause: str, remedy: str, seed: int) -> dict[str, Any]:
     """Decades lost before the first step and at the end, and the share of right answers on digits held back."""
     from article import CAUSES, REMEDIES
     from fit import Setup
-    from fitting import seed_all, trainer_of
+    from fitting import seed_all, silence, trainer_of
     from zoo._networks import Learner
 
     from lightning_gradwatch import GradWatch
     from lightning_gradwatch.cases.data import training_batches
-    from lightning_gradwatch.cases.fitting import quiet, score
+    from lightning_gradwatch.cases.fitting import score
 
     sick, cure = CAUSES[cause], REMEDIES[remedy]
     seed_all(seed)
     setup = Setup(module=Learner(sick.network(), optimizer=sick.optimizer), loader=training_batches(cure.batch, seed))
     watch, treatments = GradWatch(verbose=False, strict=True), cure.treatments()
-    with tempfile.TemporaryDirectory() as folder, quiet(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with silence(), tempfile.TemporaryDirectory() as folder:
         trainer = trainer_of(setup, [*treatments, watch], cure.steps or STEPS, folder)
         trainer.fit(setup.module, setup.loader)
     frames = watch.report.frames
@@ -111,7 +109,7 @@ def lost(frame: Any, *, in_time: bool) -> float | str | None:
     if in_time:
         values = [profile.lost for profile in frame.times]
     else:
-        values = [-min(flow_in(frame, ledger).values()) for ledger in frame.ledgers]
+        values = [0.0 - min(flow_in(frame, ledger).values()) for ledger in frame.ledgers]
     worst = max(values, default=math.nan)
     return None if math.isnan(worst) else round(worst, 3) if math.isfinite(worst) else "inf"
 

@@ -60,11 +60,12 @@ def time_ratio(row: Row, arm: str, of: str = "cpu", beside: str = "nothing") -> 
 
 
 def score(rows: Sequence[Row], arm: str) -> dict[str, Any]:
-    """Cured share among the curable fits that the arm ran on, and what it cost there."""
+    """Cured share among the curable fits that the arm ran on, and among those that the oracle cures; what it cost."""
     ran = [row for row in rows if curable(row) and arm in row["arms"]]
     return {
         "fits": len(ran),
         "cured": _mean([is_cured(row, arm) for row in ran]),
+        "of the oracle's": _mean([is_cured(row, arm) for row in ran if is_cured(row, "oracle")]),
         **{f"{name}, {middle}": take(_ratios(ran, arm, *of)) for name, of in COSTS.items() for middle, take in MIDDLES},
     }
 
@@ -86,8 +87,9 @@ def harmed(row: Row) -> str:
     alone, healed = row["arms"]["nothing"], row["arms"]["heal"]
     if "error" in healed:
         return healed["error"]
-    if alone["weights"] == healed["weights"]:
-        return ""
     before, after = score_of(row, "nothing"), score_of(row, "heal")
     worse = before is not None and (after is None or after < CURED * before)
+    chance = not alone.get("same again", True)  # a fit that differs from itself tells nothing by its weights
+    if alone["weights"] == healed["weights"] or (chance and not worse):
+        return ""
     return "other weights, and it does worse" if worse else "other weights"

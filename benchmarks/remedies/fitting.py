@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import hashlib
+import logging
 import math
 import random
 import tempfile
@@ -41,10 +43,11 @@ def fit(
         build: the twin's builder; None: the sick fit's own.
         spoil: changes the setup before the fit.
     """
-    with tempfile.TemporaryDirectory() as folder, quiet(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with silence(), tempfile.TemporaryDirectory() as folder:
         seed_all(one.seed)
         setup = (build or one.fit.build)(one.seed)
+        if isinstance(getattr(setup.module, "loss", None), torch.nn.Module):
+            setup.module.loss = copy.deepcopy(setup.module.loss)  # one for all builds, and it counts
         if spoil is not None:
             spoil(setup)
         seed_all(one.seed)
@@ -52,6 +55,19 @@ def fit(
         with counted() as cost:
             trainer.fit(setup.module, setup.loader, ckpt_path=setup.ckpt_path)
         return {"score": score(one, setup), **cost, "weights": digest(setup.module)}
+
+
+@contextlib.contextmanager
+def silence() -> Iterator[None]:
+    """Nobody speaks: not Lightning, no treatment, no warning of a fit that is sick on purpose."""
+    with quiet(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        before = logging.root.manager.disable
+        logging.disable(logging.WARNING)
+        try:
+            yield
+        finally:
+            logging.disable(before)
 
 
 def seed_all(seed: int) -> None:

@@ -59,12 +59,15 @@ def counts(rows: Sequence[Row]) -> str:
 
 def arms_table(rows: Sequence[Row]) -> str:
     """One line for each arm that ran."""
-    lines: list[tuple[str, ...]] = [("", "fits", "cured", *COLUMNS), ("---", *["---:"] * (len(COLUMNS) + 2))]
+    lines: list[tuple[str, ...]] = [("", "fits", "cured", "of the oracle's", *COLUMNS)]
+    lines.append(("---", *["---:"] * (len(COLUMNS) + 3)))
     for arm in ARMS:
         scores = curing.score(rows, arm)
         if scores["fits"]:
             ratios = (_times(scores[column]) for column in COLUMNS)
-            lines.append((arm, str(scores["fits"]), _percent(scores["cured"]), *ratios))
+            lines.append(
+                (arm, str(scores["fits"]), _percent(scores["cured"]), _percent(scores["of the oracle's"]), *ratios)
+            )
     return table(lines)
 
 

@@ -1,5 +1,6 @@
 """The article's causes and cures: the figures, the tables, the picture, and one fit."""
 
+import json
 import math
 
 import causes
@@ -64,3 +65,16 @@ def test_a_fit_that_torch_refuses_is_a_result(monkeypatch):
 
     monkeypatch.setattr(causes, "fit", refuse)
     assert causes.work("relu-30", "batch-norm-1", 0) == {"error": "ValueError: Expected more than 1 value per channel"}
+
+
+def test_the_page_holds_what_there_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(cures_page, "CAUSES_FILE", tmp_path / "causes.json")
+    assert "## " not in cures_page.page(tmp_path / "results.json")
+    (tmp_path / "causes.json").write_text(json.dumps(RESULTS))
+    arms = {"nothing": {"score": 0.1}, "twin": {"score": 1.0}, "heal": {"score": 0.99}}
+    row = {"name": "one-s0", "half": "judge", "health": "sick", "bug": "", "causes": ["depth"], "arms": arms}
+    (tmp_path / "results.json").write_text(json.dumps({"one-s0": row}))
+    text = cures_page.page(tmp_path / "results.json")
+    assert "2 seeds" in text
+    assert text.index("### Activation: 20 sigmoids") < text.index("### Judge half")
+    assert "1 of 1" in text

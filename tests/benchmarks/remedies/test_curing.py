@@ -42,13 +42,28 @@ def test_the_table_counts_the_curable_that_an_arm_ran_on():
     assert scores["cpu, median"] == 1.25
     assert scores["cpu, mean"] == 1.25
     assert scores["steps, mean"] == pytest.approx(1.2)
-    assert curing.score(rows, "random") == {"fits": 0, "cured": None} | dict.fromkeys(summary.COLUMNS)
+    assert curing.score(rows, "random") == {
+        **{"fits": 0, "cured": None, "of the oracle's": None},
+        **dict.fromkeys(summary.COLUMNS),
+    }
+
+
+def test_what_the_oracle_does_not_cure_is_counted_apart():
+    rows = [
+        row(nothing=0.1, twin=1.0, oracle=0.97, heal=0.97),
+        row(nothing=0.1, twin=1.0, oracle=0.97, heal=0.2),
+        row(nothing=0.1, twin=1.0, oracle=0.3, heal=0.2),
+    ]
+    assert curing.score(rows, "heal")["cured"] == pytest.approx(1 / 3)
+    assert curing.score(rows, "heal")["of the oracle's"] == 0.5
 
 
 def test_harm_is_another_weight_and_worse_is_less_than_95_percent_of_its_own_score():
     alone = {"score": 0.9, "weights": "a"}
     assert curing.harmed(row(nothing=alone, heal={"score": 0.9, "weights": "a"})) == ""
     assert curing.harmed(row(nothing=alone, heal={"score": 0.9, "weights": "b"})) == "other weights"
+    by_chance = {**alone, "same again": False}
+    assert curing.harmed(row(nothing=by_chance, heal={"score": 0.9, "weights": "b"})) == ""
     worse = row(nothing=alone, heal={"score": 0.8, "weights": "b"})
     assert curing.harmed(worse) == "other weights, and it does worse"
     assert curing.harmed(row(nothing=alone, heal={"error": "ValueError: x"})) == "ValueError: x"

@@ -86,7 +86,9 @@ def test_a_digest_sees_a_single_bit():
     assert digest(layer) != before
 
 
-def test_the_same_fit_twice_is_the_same_fit():
-    one = gather.case("wine-sigmoid-12-s1")
+@pytest.mark.parametrize("name", ["wine-sigmoid-12-s1", "log-of-zero-at-120-s0"])
+def test_the_same_fit_twice_is_the_same_fit(name):
+    one = gather.case(name)
     first, second = fit(one), fit(one)
     assert (first["score"], first["weights"]) == (second["score"], second["weights"])
+    assert first["steps"] == one.fit.steps
