@@ -86,6 +86,7 @@ class AddResidual(Treatment):
         ),
     }
 
+    partners: ClassVar[tuple[str, ...]] = ("InsertNormalization",)  # sums grow with depth, which it bounds
     structural: ClassVar[bool] = True
     cost: ClassVar[str] = "One number a layer to train, a projection where shapes differ; one addition a layer."
 

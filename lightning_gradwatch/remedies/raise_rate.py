@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _EPS = "GW603"
 _MISSING = "rate below an ordinary one"  # decades, of GW602
+_GRADIENT = "gradient in the middle parameter"  # of GW603
 
 
 class RaiseRate(OptimizerTreatment):
@@ -79,7 +80,9 @@ class RaiseRate(OptimizerTreatment):
         if cause is None or self.eps is not None:
             return self
         if cause.code == _EPS:
-            return RaiseRate(1.0, eps=1e-12, where=self.where, seed=self.seed)
+            gradients = [q.value for q in cause.evidence if q.name == _GRADIENT and 1e-30 < q.value]
+            eps = min([1e-12, *(1e-4 * size for size in gradients)])
+            return RaiseRate(1.0, eps=eps, where=self.where, seed=self.seed)
         missing = [q.value for q in cause.evidence if q.name == _MISSING and 1 < q.value < 30]
         return RaiseRate(10.0 ** missing[0], where=self.where, seed=self.seed) if missing else self
 

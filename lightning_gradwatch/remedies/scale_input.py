@@ -55,6 +55,7 @@ class ScaleInput(Treatment):
         CauseKind.DATA: Cure(fit=0.95, why="initial weights are made for inputs of size 1."),
     }
 
+    partners: ClassVar[tuple[str, ...]] = ("Initialize",)  # what was learnt from the old scale does not fit the new one
     structural: ClassVar[bool] = True
     safe_unasked: ClassVar[bool] = True
     cost: ClassVar[str] = "Two numbers for each feature, which are not trained; one pass over the input a step."

@@ -14,6 +14,7 @@ from torch import nn
 from lightning_gradwatch.records import Anatomy, Finding, Kind
 from lightning_gradwatch.remedies import remedies
 from lightning_gradwatch.remedies.initialize import Initialize
+from lightning_gradwatch.remedies.network import RECTIFYING, main_activation
 from lightning_gradwatch.remedies.treatment import Treatment
 
 Candidate = tuple[Treatment, ...]
@@ -58,6 +59,8 @@ def candidates(case: Case, allowed: Sequence[str | Treatment] | None = None) -> 
     hopeless = _HOPELESS.get(case.finding.kind, ())
     named = [remedy.name for remedy in case.finding.remedies if remedy.name in usable and remedy.name not in hopeless]
     ways = _Ways(case, usable)
+    if not case.is_young and "Initialize" in usable:  # what made a part sick so late may be in its weights alone
+        named.insert(1, "Initialize")
     found = [list(ways.of(name)) for name in dict.fromkeys(named)]
     in_turn = [one for level in itertools.zip_longest(*found) for one in level if one is not None]
     return list({tuple(map(repr, one)): one for one in reversed(in_turn)}.values())[::-1]
@@ -89,6 +92,8 @@ class _Ways:
         anew = alone if restarts else (*alone, self._made("Initialize"))
         ruined = self._broken or self._case.finding.kind in _RUINED
         companies = [anew] if self._broken else [anew, alone] if ruined else [alone]
+        if not self._broken and not restarts and first.partners:
+            companies.append((first,))
         switch = "SwitchOptimizer" in self._usable and not self._adaptive and name not in _RATES
         for company in companies:
             if switch:
@@ -99,8 +104,14 @@ class _Ways:
         case, usable = self._case, self._usable[name]
         made = usable.tailored(case.finding, case.anatomy)
         if isinstance(made, Initialize) and repr(usable) == repr(Initialize()):  # as the user did not ask otherwise
-            return Initialize("auto", keep_trained=False, where=self._part())
+            return Initialize(self._scheme(), keep_trained=False, where=self._part())
         return made
+
+    def _scheme(self) -> str:
+        """By the module that follows each layer; where all activations are functions, by those that the ledger saw."""
+        anatomy = self._case.anatomy
+        seen = None if anatomy.activations else main_activation(self._case.finding, anatomy)
+        return "auto" if seen is None else "he" if seen in RECTIFYING and seen != "selu" else "xavier"
 
     def _part(self) -> list[str] | None:
         """What is drawn anew: all, or where much was learnt the sick layers."""
