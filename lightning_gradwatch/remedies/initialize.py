@@ -122,7 +122,7 @@ class Initialize(Treatment):
         if cause is None or through_time(finding, anatomy):
             return None
         present = main_activation(finding, anatomy)
-        scheme = _scheme(present, finding)
+        scheme = scheme_for(present, finding)
         now = spreads(anatomy, scheme)
         began_dead = finding.kind is Kind.DEAD_UNITS  # biases may do that to weights of any scale
         if not began_dead and now is not None and now[0] > 0 and abs(math.log(now[0] / now[1])) < _NEAR:
@@ -173,7 +173,8 @@ class Initialize(Treatment):
         initialize(edit, self.scheme, self.gain, self.keep_trained)
 
 
-def _scheme(activation: str | None, finding: Finding) -> str:
+def scheme_for(activation: str | None, finding: Finding) -> str:
+    """He or Xavier, by the activation that there is most of; None: none is known."""
     if activation is None:  # none is seen: what the diagnosis compared the weights with, else Xavier's slope of 1
         return "He" if any("He" in quantity.name.split() for quantity in evidence(finding)) else "Xavier"
     return "He" if activation in RECTIFYING and activation != "selu" else "Xavier"

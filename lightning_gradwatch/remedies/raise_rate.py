@@ -80,7 +80,7 @@ class RaiseRate(OptimizerTreatment):
         if cause is None or self.eps is not None:
             return self
         if cause.code == _EPS:
-            gradients = [q.value for q in cause.evidence if q.name == _GRADIENT and 1e-30 < q.value]
+            gradients = [q.value for q in cause.evidence if q.name == _GRADIENT and q.value > 1e-30]
             eps = min([1e-12, *(1e-4 * size for size in gradients)])
             return RaiseRate(1.0, eps=eps, where=self.where, seed=self.seed)
         missing = [q.value for q in cause.evidence if q.name == _MISSING and 1 < q.value < 30]

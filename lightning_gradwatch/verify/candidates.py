@@ -13,8 +13,9 @@ from torch import nn
 
 from lightning_gradwatch.records import Anatomy, Finding, Kind
 from lightning_gradwatch.remedies import remedies
-from lightning_gradwatch.remedies.initialize import Initialize
-from lightning_gradwatch.remedies.network import RECTIFYING, main_activation
+from lightning_gradwatch.remedies.initialize import Initialize, scheme_for
+from lightning_gradwatch.remedies.network import main_activation
+from lightning_gradwatch.remedies.surgery.reading import read
 from lightning_gradwatch.remedies.treatment import Treatment
 
 Candidate = tuple[Treatment, ...]
@@ -63,7 +64,10 @@ def candidates(case: Case, allowed: Sequence[str | Treatment] | None = None) -> 
         named.insert(1, "Initialize")
     found = [list(ways.of(name)) for name in dict.fromkeys(named)]
     in_turn = [one for level in itertools.zip_longest(*found) for one in level if one is not None]
-    return list({tuple(map(repr, one)): one for one in reversed(in_turn)}.values())[::-1]
+    kept: dict[tuple[str, ...], Candidate] = {}
+    for one in in_turn:
+        kept.setdefault(tuple(map(repr, one)), one)
+    return list(kept.values())
 
 
 def _usable(allowed: Sequence[str | Treatment] | None) -> dict[str, Treatment]:
@@ -92,8 +96,8 @@ class _Ways:
         anew = alone if restarts else (*alone, self._made("Initialize"))
         ruined = self._broken or self._case.finding.kind in _RUINED
         companies = [anew] if self._broken else [anew, alone] if ruined else [alone]
-        if not self._broken and not restarts and first.partners:
-            companies.append((first,))
+        if not self._broken and not restarts and first.partners:  # what is cheaper first
+            companies.insert(0, (first,))
         switch = "SwitchOptimizer" in self._usable and not self._adaptive and name not in _RATES
         for company in companies:
             if switch:
@@ -109,9 +113,10 @@ class _Ways:
 
     def _scheme(self) -> str:
         """By the module that follows each layer; where all activations are functions, by those that the ledger saw."""
-        anatomy = self._case.anatomy
-        seen = None if anatomy.activations else main_activation(self._case.finding, anatomy)
-        return "auto" if seen is None else "he" if seen in RECTIFYING and seen != "selu" else "xavier"
+        finding, anatomy = self._case.finding, self._case.anatomy
+        if anatomy.activations or read(self._case.model).main_kind:
+            return "auto"
+        return scheme_for(main_activation(finding, anatomy), finding).lower()
 
     def _part(self) -> list[str] | None:
         """What is drawn anew: all, or where much was learnt the sick layers."""

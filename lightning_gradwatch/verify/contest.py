@@ -24,8 +24,9 @@ LOOK = 2.0
 FEWEST, FIRST, MOST = 4, 20, 60
 # So many candidates are tried at most, and so many of them go on after the first round.
 CANDIDATES, FINALISTS = 6, 2
-# Losses of the last third of the steps are compared.
-LAST = 3
+# Losses of the last third of the steps are compared, as they would be after three times as far again: another network
+# often begins with a higher loss, and falls faster.  No loss is believed to change by more than half of what it is.
+LAST, AHEAD, BELIEVED = 3, 3.0, 0.5
 # Without this share of what was lost a gradient has not come back.
 COMES_BACK = 0.5
 
@@ -35,7 +36,7 @@ class Result:
     """How one candidate did."""
 
     candidate: Candidate
-    loss: float  # mean over the last steps
+    loss: float  # mean over the last steps, as foreseen
     steps: int
     effect: str  # "better", "same", "worse" than untreated; "dropped" after the first round; "failed": not tried
     why: str = ""  # where it failed
@@ -161,18 +162,30 @@ class Contest:
         return None if ills[0] is None or ills[1] is None else (ills[0], ills[1])
 
 
-def _window(arm: Arm) -> list[float]:
-    return arm.losses[-max(2, len(arm.losses) // LAST) :]
+def foreseen(losses: Sequence[float]) -> list[float]:
+    """The last losses, moved to where they are heading; infinite where any is.
+
+    Example:
+        >>> foreseen([2.5, 2.5, 2.4, 2.4])
+        [2.1, 2.1]
+        >>> foreseen([900.0, 900.0, 2.0, 2.0])
+        [1.0, 1.0]
+    """
+    width = max(2, len(losses) // LAST)
+    if not all(map(math.isfinite, losses)):
+        return [math.inf] * width
+    last = mean(losses[-width:])
+    bound = BELIEVED * abs(last)
+    change = max(-bound, min(bound, AHEAD * (last - mean(losses[:width]))))
+    return [round(loss + change, 12) for loss in losses[-width:]]
 
 
 def _loss(arm: Arm) -> float:
-    """Its loss over the last steps; infinite where it ever broke."""
-    return mean(_window(arm)) if all(map(math.isfinite, arm.losses)) else math.inf
+    """What its loss is heading for; infinite where it ever broke."""
+    return mean(foreseen(arm.losses))
 
 
 def _compared(untreated: Arm, arm: Arm) -> str:
-    count = min(len(untreated.losses), len(arm.losses))
-    window = max(2, count // LAST)
     if len(untreated.losses) < len(arm.losses):  # it broke on the way
         return "better"
-    return compare(untreated.losses[count - window : count], arm.losses[count - window : count])
+    return compare(foreseen(untreated.losses[: len(arm.losses)]), foreseen(arm.losses))

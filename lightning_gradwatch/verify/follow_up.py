@@ -25,7 +25,8 @@ def follow_up(event: Event, finding_before: Finding | None, pulses: Sequence[Pul
     """The event with its effect, or None while it is too early to tell.
 
     "worse" if the flow moved away from 0 decades, or the loss rose or broke; else "better" if the flow came nearer to
-    0, or the loss fell faster than it did anyway; else "same".  Each counts only beyond twice its own noise.  That the
+    0, or the loss fell faster than it did anyway; else "same".  After a treatment the loss decides, if it tells
+    anything: another network may well have another flow.  Each counts only beyond twice its own noise.  That the
     gradient norm becomes wilder or steadier counts too, unless it vanishes: which is not cured by being steadier.
 
     Args:
@@ -48,13 +49,22 @@ def follow_up(event: Event, finding_before: Finding | None, pulses: Sequence[Pul
     kind = finding_before.kind if finding_before is not None else None
     ledger = event.finding.partition(":")[2]
     old, new = window(before, ledger), window(after, ledger)
-    effect = _effect(old, new, kind)
+    effect = _of_treatment(old, new) if event.action == "treat" else _effect(old, new, kind)
     return replace(event, effect=effect, effect_sentence=_sentence(effect, steps, old, new))
 
 
 def _effect(old: Window, new: Window, kind: Kind | None) -> str:
     signs = [_flow(old, new), _loss(old, new)] + ([] if kind is Kind.VANISHING else [_steadiness(old, new)])
     return "worse" if min(signs) < 0 else "better" if max(signs) > 0 else "same"
+
+
+def _of_treatment(old: Window, new: Window) -> str:
+    """Of another network its loss decides, and where that does not tell, its flow."""
+    sign = 0
+    if old.loss is not None and new.loss is not None:
+        sign = _sign(old.loss, new.loss, _margin(old, new))
+    sign = sign or _flow(old, new)
+    return "worse" if sign < 0 else "better" if sign > 0 else "same"
 
 
 def _flow(old: Window, new: Window) -> int:
@@ -66,7 +76,7 @@ def _flow(old: Window, new: Window) -> int:
 def _loss(old: Window, new: Window) -> int:
     if old.loss is None or new.loss is None:
         return 0
-    margin = max(2 * max(old.loss_noise or 0.0, new.loss_noise or 0.0), _LOSS * abs(old.loss))
+    margin = _margin(old, new)
     if not (math.isfinite(old.loss) and math.isfinite(new.loss)):
         return _sign(old.loss, new.loss, 0.0)
     if _sign(old.loss, new.loss, margin) < 0:
@@ -75,6 +85,11 @@ def _loss(old: Window, new: Window) -> int:
         return 0
     anyway = min(0.0, old.loss_slope * (new.step - old.step))
     return max(0, _sign(old.loss + anyway, new.loss, margin))
+
+
+def _margin(old: Window, new: Window) -> float:
+    """What a change of the loss has to exceed."""
+    return max(2 * max(old.loss_noise or 0.0, new.loss_noise or 0.0), _LOSS * abs(old.loss or 0.0))
 
 
 def _steadiness(old: Window, new: Window) -> int:
