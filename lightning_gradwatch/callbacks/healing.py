@@ -34,7 +34,7 @@ _BYTES = 256 * 2**20
 # Steps in all trials of one fit, however long it is.
 MOST = 300.0
 # Of what is left of the budget, a contest spends so much: a second sickness is to find something too.
-SHARE = 0.85
+SHARE = 0.95
 # In this share of the planned steps, or so few, little is lost if weights are drawn anew.
 YOUNG, FEW = 0.1, 30
 

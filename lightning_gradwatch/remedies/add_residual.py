@@ -78,7 +78,7 @@ class AddResidual(Treatment):
             fit=0.75, why="the sum passes the gradient around each activation as well as through it."
         ),
         CauseKind.INITIALIZATION: Cure(
-            fit=0.65, why="small weights then make a block nearly the identity, which loses nothing."
+            fit=0.8, why="small weights then make a block nearly the identity, which loses nothing."
         ),
         CauseKind.RESIDUAL: Cure(
             fit=0.95,
