@@ -57,6 +57,7 @@ class Arm:
         self.losses: list[float] = []
         self.held: list[float] = []  # the last losses on what it is not trained on
         self.seconds = 0.0  # spent in steps
+        self.ill: float | None = None  # how ill its first step showed it to be, in the yardstick of a finding
         model, optimizers = origin.copy()
         if optimizers is None:
             at_setup = [one for one in treatments if one.moment is Moment.SETUP]

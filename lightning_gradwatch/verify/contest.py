@@ -7,7 +7,8 @@ copy has not been trained on yet, so that no other batches have to be held back.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from lightning_gradwatch.records import Finding
@@ -27,8 +28,8 @@ CANDIDATES, FINALISTS = 6, 2
 # Losses of the last third of the steps are compared, as they would be after three times as far again: another network
 # often begins with a higher loss, and falls faster.  No loss is believed to change by more than half of what it is.
 LAST, AHEAD, BELIEVED = 3, 3.0, 0.5
-# Without this share of what was lost a gradient has not come back.
-COMES_BACK = 0.5
+# A gradient has come back where this share of what was lost has, and no more decades than these are still missing.
+COMES_BACK, MISSING = 0.5, 1.5
 
 
 @dataclass
@@ -80,20 +81,25 @@ class Contest:
             candidates: what to try.
             catch_up: so many further steps the winner's copy makes, as far as the budget goes: those that the fit lost.
         """
-        outcome = self._outcome
-        room = self._budget - (2 * LOOK if self._stick else 0)
-        # Of k candidates one third of the room goes to the first round, the rest to finalists and the untreated copy.
+        outcome, room = self._outcome, self._budget
+        # Half of the room goes to the first round, the rest to finalists and the untreated copy.
         most = min(CANDIDATES, int(room / 2 / FEWEST))
         arms = self._arms(candidates, most) if most >= 1 else []
         if not arms:
             return outcome
+        untreated = Arm(self._origin)
+        self._begin(untreated)
         first = max(FEWEST, min(FIRST, int(room / 2 / len(arms))))
-        ranked = sorted(arms, key=lambda arm: self._after(arm, first))
+        for arm in arms:
+            self._begin(arm)
+            self._after(arm, first - len(arm.losses))
+        ranked = sorted(arms, key=lambda arm: self._rank(untreated, arm))
         finalists = [arm for arm in ranked if math.isfinite(_loss(arm))][: min(FINALISTS, max(1, len(arms) - 1))]
         rest = int((room - outcome.spent - first) / (len(finalists) + 1)) if finalists else 0
         for arm in finalists:
             self._after(arm, max(0, min(MOST, rest)))
-        self._decide(ranked, sorted(finalists, key=_loss))
+        self._after(untreated, max((len(arm.losses) for arm in finalists), default=0) - len(untreated.losses))
+        self._decide(untreated, ranked, sorted(finalists, key=lambda arm: self._rank(untreated, arm)))
         if outcome.arm is not None:
             self._after(outcome.arm, max(0, min(catch_up, int(self._budget - outcome.spent))))
         return outcome
@@ -112,27 +118,52 @@ class Contest:
                 self._fails(candidate, error)
         return arms
 
-    def _after(self, arm: Arm, steps: int) -> float:
-        """The loss after so many further steps; an arm that breaks has none."""
+    def _begin(self, arm: Arm) -> None:
+        """The first step; measured, where the finding can be seen in one."""
+        if self._stick is None:
+            self._after(arm, 1)
+            return
+        with self._failing(arm):
+            frame = arm.look()
+            arm.ill = None if frame is None else self._stick.measure(frame)
+        self._outcome.spent += LOOK
+
+    def _after(self, arm: Arm, steps: int) -> None:
+        """So many further steps."""
         before = len(arm.losses)
+        with self._failing(arm):
+            arm.train(max(0, steps) if all(map(math.isfinite, arm.losses)) else 0)
+        self._outcome.spent += len(arm.losses) - before
+
+    @contextmanager
+    def _failing(self, arm: Arm) -> Iterator[None]:
+        """What breaks a treated copy is noted; without any treatment nothing can be tried at all."""
         try:
-            arm.train(steps)
+            yield
         except Exception as error:
             if not arm.treatments:
                 raise
             self._fails(arm.treatments, error)
             arm.losses.append(math.inf)
-        self._outcome.spent += len(arm.losses) - before
-        return _loss(arm)
+
+    def _rank(self, untreated: Arm, arm: Arm) -> tuple[bool, float]:
+        """Those first whose gradient has come back, then by what their loss is heading for."""
+        return self._back(untreated, arm) is False, _loss(arm)
+
+    def _back(self, untreated: Arm, arm: Arm) -> bool | None:
+        """Whether the gradient has come back; None: one cannot see that."""
+        stick, ill, now = self._stick, untreated.ill, arm.ill
+        if stick is None or ill is None or now is None or ill < stick.least:
+            return None
+        return stick.recovered(ill, now) >= COMES_BACK and now <= MISSING
 
     def _fails(self, candidate: Candidate, error: Exception) -> None:
         why = f"{type(error).__name__}: {error}"
         self._outcome.results.append(Result(candidate, math.inf, 0, "failed", why))
 
-    def _decide(self, arms: Sequence[Arm], finalists: Sequence[Arm]) -> None:
+    def _decide(self, untreated: Arm, arms: Sequence[Arm], finalists: Sequence[Arm]) -> None:
+        """The first of the finalists whose loss is lower, or not higher where its gradient has come back."""
         outcome, failed = self._outcome, [result.candidate for result in self._outcome.results]
-        untreated = Arm(self._origin)
-        self._after(untreated, max((len(arm.losses) for arm in finalists), default=FEWEST))
         outcome.untreated = _loss(untreated)
         effects = {id(arm): _compared(untreated, arm) for arm in finalists}
         for arm in arms:
@@ -140,26 +171,11 @@ class Contest:
                 effect = effects.get(id(arm), "dropped")
                 outcome.results.append(Result(arm.treatments, _loss(arm), len(arm.losses), effect))
         for arm in finalists:
-            if effects[id(arm)] != "worse" and self._is_proved(untreated, arm, effects[id(arm)]):
+            if effects[id(arm)] == "better" or (effects[id(arm)] == "same" and self._back(untreated, arm)):
                 outcome.best, outcome.arm = arm.treatments, arm
+                if untreated.ill is not None and arm.ill is not None:
+                    outcome.flow = untreated.ill, arm.ill
                 break
-
-    def _is_proved(self, untreated: Arm, arm: Arm, effect: str) -> bool:
-        """The loss is lower; or it is not higher, and most of the gradient has come back."""
-        self._outcome.flow = flow = self._flow(untreated, arm)
-        if effect == "better":
-            return True
-        back = self._stick is not None and flow is not None and self._stick.recovered(*flow) >= COMES_BACK
-        return back and flow is not None and self._stick is not None and flow[0] >= self._stick.least
-
-    def _flow(self, untreated: Arm, best: Arm) -> tuple[float, float] | None:
-        """How ill both are now."""
-        if self._stick is None:
-            return None
-        self._outcome.spent += 2 * LOOK
-        frames = [arm.look() for arm in (untreated, best)]
-        ills = [None if frame is None else self._stick.measure(frame) for frame in frames]
-        return None if ills[0] is None or ills[1] is None else (ills[0], ills[1])
 
 
 def foreseen(losses: Sequence[float]) -> list[float]:
