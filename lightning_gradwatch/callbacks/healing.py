@@ -184,13 +184,14 @@ class Healer:
     def _treat(self, attempt: _Attempt, found: _Found, plan: _Plan) -> Event:
         """On all ranks, or on none."""
         host = attempt.host
-        treatments = [found.known.get(told) or remake(spec) for told, spec in plan.best or ()]
         applied, advice, why = None, "", ""
         try:
+            treatments = [found.known.get(told) or self._made(spec) for told, spec in plan.best or ()]
             advice = "\n\n".join(patch(one, host.model) for one in treatments)
             applied = operate_all(treatments, host.model, host.optimizers, lambda: iter(attempt.batches))
         except Exception as error:  # it worked on a copy
-            why = f"{' + '.join(map(repr, treatments))} could not be carried out: {type(error).__name__}: {error}"
+            names = " + ".join(told for told, _ in plan.best or ())
+            why = f"{names} could not be carried out: {type(error).__name__}: {error}"
         if host.any_rank(applied is None):
             if applied is not None:
                 applied.undo()
@@ -242,7 +243,7 @@ class Healer:
             optimizers: of the fit; None: it has ended.
         """
         if optimizers is not None:
-            told = {repr(_placed(spec)) for spec in self.treated}
+            told = {repr(self._made(spec)) for spec in self.treated}
             self.running = carried(optimizers, told) if told else []
         return {"spent": self.spent, "treated": self.treated, "tried": self.tried, "running": self.running}
 
@@ -251,13 +252,21 @@ class Healer:
         self.spent, self.treated = float(state.get("spent", 0.0)), list(state.get("treated", ()))
         self.tried, self.running = list(state.get("tried", ())), list(state.get("running", ()))
 
+    def _made(self, spec: dict[str, Any]) -> Treatment:
+        """A treatment from its data, also one of the user's own that was allowed."""
+        own = {one.name: type(one) for one in self.allowed or () if isinstance(one, Treatment)}
+        kind = own.get(str(spec.get("remedy")))
+        made = remake(spec) if kind is None else kind(**spec["arguments"])
+        made.where = spec.get("where", made.where)
+        return made
+
     def treat_again(self, model: nn.Module, specs: Sequence[dict[str, Any]]) -> None:
         """What a network needs before the weights of a treated one are loaded."""
-        operate_all([_placed(spec) for spec in specs], model, (), undoable=False)
+        operate_all([self._made(spec) for spec in specs], model, (), undoable=False)
 
     def treat_optimizers_again(self, model: nn.Module, optimizers: Sequence[Any]) -> None:
         """What optimizers need before the state of treated ones is loaded."""
-        treatments = [_placed(spec) for spec in self.treated]
+        treatments = [self._made(spec) for spec in self.treated]
         operate_all([one for one in treatments if one.moment is Moment.FIT], model, optimizers, undoable=False)
         hand_over(optimizers, self.running)
 
@@ -270,12 +279,6 @@ def renew(casebook: Casebook, model: nn.Module) -> None:
 
 def _tried(finding: Finding, candidate: Candidate) -> str:
     return f"{finding.kind}: {' + '.join(map(repr, candidate))}"
-
-
-def _placed(spec: dict[str, Any]) -> Treatment:
-    made = remake(spec)
-    made.where = spec.get("where", made.where)
-    return made
 
 
 def _none(attempt: _Attempt, outcome: Outcome, why: str) -> Event:

@@ -14,22 +14,21 @@ from pytorch_lightning.strategies import DDPStrategy
 from torch import distributed, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from lightning_gradwatch import GradWatch, Initialize, InsertNormalization, ReplaceActivation, ScaleInput
+from lightning_gradwatch import GradWatch, Initialize, InsertNormalization, ReplaceActivation, ScaleInput, _lightning
 from lightning_gradwatch.callbacks import healing
+from lightning_gradwatch.callbacks.host import TrainerHost
+from lightning_gradwatch.cases.data import digits
 from lightning_gradwatch.cases.networks import mlp
 from lightning_gradwatch.remedies.treatment import Treatment
-from tests.remedies.digits import digits
 
 STEPS = 24
 
 
 class Fit(pl.LightningModule):
-    def __init__(self, synchronised):
+    def __init__(self):
         super().__init__()
         torch.manual_seed(0)
         self.net = mlp(depth=10, width=32)
-        if synchronised:
-            self.net.append(nn.SyncBatchNorm(10))
 
     def training_step(self, batch, batch_idx):
         return nn.functional.cross_entropy(self.net(batch[0]), batch[1])
@@ -52,22 +51,20 @@ class Breaks(Treatment):
 
     name, cures = "Breaks", {}
 
+    def weigh(self, finding, anatomy):
+        return None
+
     def _edit(self, edit):
         if edit.batches is not None and distributed.get_rank() == 1:
             raise RuntimeError("not here")
         edit.change("net", "changed nothing.")
 
 
-class Data(DataLoader):
-    """Can be read a second time, but not on rank 1."""
-
-    readings = 0
-
-    def __iter__(self):
-        self.readings += 1
-        if self.readings > 1 and distributed.get_rank() == 1:
-            raise OSError("the disk is gone")
-        return super().__iter__()
+def gone(host):
+    """Batches that cannot be read a second time on rank 1."""
+    if distributed.get_rank() == 1:
+        raise OSError("the disk is gone")
+    return _lightning.training_batches(host._trainer)
 
 
 class Tells(pl.Callback):
@@ -82,7 +79,7 @@ class Tells(pl.Callback):
 
     def on_train_end(self, trainer, pl_module):
         watch = trainer.callbacks[0]
-        weights = b"".join(p.detach().numpy().tobytes() for p in pl_module.state_dict().values())
+        weights = b"".join(p.detach().numpy().tobytes() for p in pl_module.parameters())
         told = {
             "events": [repr(event) for event in watch.report.events],
             "actions": [event.action for event in watch.report.events],
@@ -107,13 +104,14 @@ CANDIDATES = {
 
 def main(situation, folder):
     tries = CANDIDATES.get(situation, [CURE])
-    if situation != "synchronised":
-        healing.candidates = lambda case, allowed: tries
-    x, y = digits()
-    x, y = x[:768], y[:768]
+    healing.candidates = lambda case, allowed: tries
+    x, y = (part[:768] for part in digits().tensors)
     x = x * 30 if situation == "scaled by data" else x
-    kind = Data if situation == "its data is gone" else DataLoader
-    watch = (Fails if situation == "its watch failed" else GradWatch)(every_n_steps=5, on_vanishing="heal", verbose=False, budget=5.0)
+    if situation == "its data is gone":
+        TrainerHost.fresh_batches = gone
+    watch = (Fails if situation == "its watch failed" else GradWatch)(
+        every_n_steps=5, on_vanishing="heal", verbose=False, budget=5.0, remedies=["ReplaceActivation", Breaks()]
+    )
     trainer = pl.Trainer(
         accelerator="cpu",
         devices=2,
@@ -126,7 +124,7 @@ def main(situation, folder):
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    trainer.fit(Fit(situation == "synchronised"), kind(TensorDataset(x, y), 32))
+    trainer.fit(Fit(), DataLoader(TensorDataset(x, y), 32))
 
 
 if __name__ == "__main__":
