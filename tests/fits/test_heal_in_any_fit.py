@@ -128,18 +128,18 @@ def test_a_switch_under_a_schedule_steps_at_rates_that_suit_it(tries):
     (acts,) = running_on(made.optimizers[0])
     assert acts.scale.factor == pytest.approx(0.01)
     assert acts.steps > STEPS  # those of the copy too
-    assert accuracy(module) > 0.7
+    assert accuracy(module) > 0.4
 
 
 def test_the_fit_goes_on_where_the_copies_warm_up_is(tries):
     tries(*CURE, WarmUp(60), ClipGradients(quantile=0.5))
     module, watch = sick(), healer()
-    made = fitted(module, [watch], steps=40)
+    made = fitted(module, [watch])
     (event,) = watch.report.events
     ahead = int(event.reason.rpartition("the copy, ")[2].split()[0])
     warm, clip = running_on(made.optimizers[0])
     assert ahead > 0
-    assert warm.steps == clip.count == ahead + 40 - (event.step + 1)
+    assert warm.steps == clip.count == ahead + STEPS - (event.step + 1)
 
 
 class TwoByHand(pl.LightningModule):
