@@ -119,7 +119,8 @@ class Treatment(_Base):
         """What to do by hand: one sentence, and for a network a diff of the user's own source or lines to put there."""
         from lightning_gradwatch.remedies.surgery.source import patch
 
-        told = f"{self.title[0].upper()}{self.title[1:]}: {self.how}"
+        told = self.how if self.how.lower().startswith(self.title.lower()) else f"{self.title}: {self.how}"
+        told = f"{told[0].upper()}{told[1:]}"
         return told if model is None else f"{told}\n\n{patch(self, model)}"
 
     @property
