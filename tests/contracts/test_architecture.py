@@ -12,6 +12,7 @@ PACKAGE, TESTS = ROOT / architecture.NAME, ROOT / "tests"
 # Source files without a test file of their own, and why.
 NO_MIRROR = {
     "__main__.py": "two lines that call cli/main.py; tests/cli/test_main.py runs them with python -m",
+    "callbacks/kept.py": "a part of watch.py; every promise of it is a fit in tests/fits/test_crash_and_resume.py",
     "callbacks/loop.py": "every promise of it is a fit in tests/fits/test_loops.py",
     "callbacks/readable.py": "the same",
     "callbacks/wakeful.py": "a part of watch.py; every promise of it is a fit in tests/fits/test_wakes_up.py",
