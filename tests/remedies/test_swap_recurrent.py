@@ -246,10 +246,17 @@ def test_in_a_fit(namespace, make, tmp_path):
 # --- what is said and asked -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("wrong", [{"to": "rnn"}, {"forget_bias": math.nan}, {"where": "rnn"}])
-def test_wrong_arguments_are_told_at_once(wrong):
-    with pytest.raises(WrongArgument, match=next(iter(wrong))):
-        SwapRecurrent(**wrong)
+@pytest.mark.parametrize(
+    ("argument", "wrong", "rule"),
+    [
+        ("to", "rnn", "one of the words below"),
+        ("forget_bias", math.nan, "a finite number"),
+        ("where", "rnn", "a list of names, or None"),
+    ],
+)
+def test_wrong_arguments_are_told_at_once(argument, wrong, rule):
+    with pytest.raises(WrongArgument, match=f"`{argument}` must be {rule}, got {wrong!r}"):
+        SwapRecurrent(**{argument: wrong})
 
 
 def test_tailored_without_steps_stays_as_it_is():
