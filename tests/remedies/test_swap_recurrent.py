@@ -286,3 +286,15 @@ def test_advice_for_a_network_is_a_diff_of_its_source():
     said = SwapRecurrent("gru").advice(Loop())
     assert "-        self.cell, self.head = nn.RNNCell(8, 16), nn.Linear(16, 10)" in said
     assert "+        self.cell, self.head = nn.GRUCell(8, 16), nn.Linear(16, 10)" in said
+
+
+def test_weights_go_to_gates_that_were_opened_otherwise_and_to_no_others():
+    def swapped(*given, **options):
+        model = nn.Sequential(nn.RNN(2, 3))
+        SwapRecurrent(*given, **options).apply(model)
+        return model
+
+    state = swapped("lstm", forget_bias=3.0).state_dict()
+    swapped("lstm").load_state_dict(state)
+    with pytest.raises(RuntimeError, match=r"treated with SwapRecurrent\('lstm'\)"):
+        swapped("gru").load_state_dict(state)

@@ -23,7 +23,7 @@ def treated(make=net):
 def test_the_state_has_one_key_more_that_is_read_as_data():
     [extra] = treated().state_dict().keys() - net().state_dict().keys()
     assert extra.startswith("lightning_gradwatch: these weights belong to a network treated with Swap(0.5); ")
-    assert treatments_in(treated().state_dict()) == (extra, [SPEC])
+    assert treatments_in(treated().state_dict()) == (extra, [("Swap(0.5)", SPEC)])
     assert treatments_in(net().state_dict()) == ("", [])
 
 
@@ -46,7 +46,7 @@ def test_in_a_network_around_it():
     outer = nn.ModuleDict({"net": treated()})
     [key] = [key for key in outer.state_dict() if "lightning_gradwatch" in key]
     assert key.startswith("net.lightning_gradwatch: ")
-    assert treatments_in(outer.state_dict(), "net.")[1] == [SPEC]
+    assert treatments_in(outer.state_dict(), "net.")[1] == [("Swap(0.5)", SPEC)]
     outer.load_state_dict(outer.state_dict())
     with pytest.raises(RuntimeError, match=r"net\.lightning_gradwatch: these weights"):
         nn.ModuleDict({"net": net()}).load_state_dict(outer.state_dict())
@@ -86,13 +86,13 @@ def test_checkpoints_load_as_weights_only():
     file.seek(0)
     state = torch.load(file, weights_only=True)
     treated().load_state_dict(state)
-    assert treatments_in(state)[1] == [SPEC]
+    assert treatments_in(state)[1] == [("Swap(0.5)", SPEC)]
 
 
 def test_saving_where_new_tensors_lie_elsewhere():
     with torch.device("meta"):
         state = treated().state_dict()
-    assert treatments_in(state)[1] == [SPEC]
+    assert treatments_in(state)[1] == [("Swap(0.5)", SPEC)]
 
 
 def test_loading_leaves_the_users_own_dictionary_alone():
