@@ -102,7 +102,8 @@ def _remedies() -> str:
     )
     text = (
         "# Remedies\n\nThose with a link can be carried out: by `.apply(model)`, as a callback of a `Trainer`, and, "
-        'where they fit, by the watch itself with `GradWatch(on_vanishing="heal")`. The others are advice, for your own hands.\n\n'
+        "where they fit, by the watch itself with `GradWatch(on_vanishing='heal')`. The others are advice, for your "
+        "own hands.\n\n"
         f"| name | what | helps against | source |\n|---|---|---|---|\n{rows}"
     )
     return text + "".join(_treatment(r) for r in remedies() if isinstance(r, Treatment))
@@ -135,8 +136,17 @@ def _treatment(one: Treatment) -> str:
         f"- **Applied in a fit**: {_MOMENTS[kind.moment]}.\n- **Changes**: {changes}.\n- **Costs**: {kind.cost}\n"
         f"- **Safe without being asked for**: {_UNASKED[kind.safe_unasked]}.\n\n"
         f"| argument | default | what |\n|---|---|---|\n{rows}\n"
-        f"By hand:\n\n```python\n{one.snippet(_network())}\n```\n"
+        f"By hand:\n\n{_block(one.snippet(_network()))}"
     )
+
+
+def _block(code: str) -> str:
+    """A block of code, or of words where it lists modules."""
+    try:
+        compile(code, "snippet", "exec")
+    except SyntaxError:
+        return f"```text\n{code}\n```\n"
+    return f"```python\n{code}\n```\n"
 
 
 def _explained(kind: type) -> dict[str, str]:
@@ -219,11 +229,12 @@ def _where(place: str) -> str:
 
 def main() -> int:
     """Write the pages, or compare them; the exit code."""
-    stale = [path for path, text in pages() if not path.exists() or path.read_text() != text]
+    written = list(pages())
+    stale = [path for path, text in written if not path.exists() or path.read_text() != text]
     if "--check" in sys.argv:
         print("".join(f"{path} is not what the code says: run python docs/generate.py\n" for path in stale), end="")
         return bool(stale)
-    for path, text in pages():
+    for path, text in written:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     return 0

@@ -51,28 +51,6 @@ def test_an_argument_behind_one_that_is_left_out_is_named():
     ]
 
 
-@pytest.mark.parametrize(
-    ("treatment", "where", "loads"),
-    [
-        (Swap(0.5, seed=4), None, True),
-        (Swap(0.5, where=["*"]), None, False),
-        (Swap(0.5), ["1"], False),
-        (Swap(0.25), None, False),
-    ],
-    ids=["another seed", "made for other places", "applied in other places", "another slope"],
-)
-def test_weights_go_where_the_same_was_done_whatever_the_seed(treatment, where, loads):
-    one, other = net(), net()
-    Swap(0.5, seed=3).apply(one)
-    treatment.apply(other, where=where)
-    if loads:
-        other.load_state_dict(one.state_dict())
-        assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
-        return
-    with pytest.raises(RuntimeError, match=r"belong to a network treated with Swap\(0.5\)"):
-        other.load_state_dict(one.state_dict())
-
-
 def test_where_is_a_list():
     with pytest.raises(WrongArgument, match="`where` must be a list of names, or None, got 'encoder'"):
         Swap(where="encoder")

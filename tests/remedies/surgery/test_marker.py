@@ -120,3 +120,25 @@ def test_taken_back_last_first():
 def test_a_damaged_marker_tells_nothing(value):
     [key] = [key for key in treated().state_dict() if "lightning_gradwatch" in key]
     assert treatments_in({key: value})[1] == []
+
+
+@pytest.mark.parametrize(
+    ("treatment", "where", "loads"),
+    [
+        (Swap(0.5, seed=4), None, True),
+        (Swap(0.5, where=["*"]), None, False),
+        (Swap(0.5), ["1"], False),
+        (Swap(0.25), None, False),
+    ],
+    ids=["another seed", "made for other places", "applied in other places", "another slope"],
+)
+def test_weights_go_where_the_same_was_done_whatever_the_seed(treatment, where, loads):
+    one, other = net(), net()
+    Swap(0.5, seed=3).apply(one)
+    treatment.apply(other, where=where)
+    if loads:
+        other.load_state_dict(one.state_dict())
+        assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
+        return
+    with pytest.raises(RuntimeError, match=r"belong to a network treated with Swap\(0.5\)"):
+        other.load_state_dict(one.state_dict())
