@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 import html
+import inspect
 import re
 import runpy
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+from torch import nn
 
 from lightning_gradwatch.detect import pages as looked_for
 from lightning_gradwatch.diagnose import evidence, panel, rules
@@ -18,6 +21,9 @@ from lightning_gradwatch.diagnose.evidence import EVIDENCE
 from lightning_gradwatch.diagnose.shared import SHARED
 from lightning_gradwatch.records.threshold import table
 from lightning_gradwatch.remedies import remedies
+from lightning_gradwatch.remedies.base import RemedyRule
+from lightning_gradwatch.remedies.moments import Moment
+from lightning_gradwatch.remedies.treatment import Treatment
 from lightning_gradwatch.sinks import SCALARS
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -91,10 +97,75 @@ def _table(folder: str) -> str:
 
 def _remedies() -> str:
     rows = "".join(
-        f"| {r.name} | {r.title} | {', '.join(str(kind) for kind in r.cures)} | {_cell(r.source)} |\n"
+        f"| {_named(r)} | {r.title} | {', '.join(str(kind) for kind in r.cures)} | {_cell(r.source)} |\n"
         for r in remedies()
     )
-    return f"# Remedies\n\n| name | what | helps against | source |\n|---|---|---|---|\n{rows}"
+    text = (
+        "# Remedies\n\nThose with a link can be carried out: by `.apply(model)`, as a callback of a `Trainer`, and, "
+        "where they fit, by the watch itself with `GradWatch(on_vanishing='heal')`. The others are advice, for your "
+        "own hands.\n\n"
+        f"| name | what | helps against | source |\n|---|---|---|---|\n{rows}"
+    )
+    return text + "".join(_treatment(r) for r in remedies() if isinstance(r, Treatment))
+
+
+def _named(remedy: RemedyRule) -> str:
+    return f"[{remedy.name}](#{remedy.name.lower()})" if isinstance(remedy, Treatment) else remedy.name
+
+
+_MOMENTS = {
+    Moment.SETUP: "before the optimizers are made",
+    Moment.FIT: "once the optimizers are made, before their state is loaded",
+    Moment.DATA: "right before the first batch",
+}
+_UNASKED = {
+    True: "yes",
+    False: "no: only where you name it",
+}
+
+
+def _treatment(one: Treatment) -> str:
+    """The section of a remedy that can be carried out."""
+    kind = type(one)
+    explained = _explained(kind)
+    signature = [p for p in inspect.signature(kind.__init__).parameters.values() if p.name != "self"]
+    rows = "".join(f"| `{p.name}` | `{p.default!r}` | {_cell(explained.get(p.name, ''))} |\n" for p in signature)
+    changes = "what the network computes, or which parameters it has" if kind.structural else "numbers only"
+    return (
+        f"\n## {kind.name}\n\n{_plain_words((inspect.getdoc(kind) or '').splitlines()[0])}\n\n"
+        f"- **Applied in a fit**: {_MOMENTS[kind.moment]}.\n- **Changes**: {changes}.\n- **Costs**: {kind.cost}\n"
+        f"- **Safe without being asked for**: {_UNASKED[kind.safe_unasked]}.\n\n"
+        f"| argument | default | what |\n|---|---|---|\n{rows}\n"
+        f"By hand:\n\n{_block(one.snippet(_network()))}"
+    )
+
+
+def _block(code: str) -> str:
+    """A block of code, or of words where it lists modules."""
+    try:
+        compile(code, "snippet", "exec")
+    except SyntaxError:
+        return f"```text\n{code}\n```\n"
+    return f"```python\n{code}\n```\n"
+
+
+def _explained(kind: type) -> dict[str, str]:
+    """What the docstring says of each argument; of those that it leaves to its base, what that says."""
+    found: dict[str, str] = {}
+    for base in reversed([one for one in kind.__mro__ if issubclass(one, Treatment)]):
+        section = re.search(r"^Args:\n((?:    .*\n|\n)*)", (inspect.getdoc(base) or "") + "\n", re.M)
+        for name, words in re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", section[1] if section else "", re.M):
+            found[name] = _plain_words(" ".join(words.split()))
+    return found
+
+
+def _plain_words(text: str) -> str:
+    """A docstring's words as Markdown has them."""
+    return text.replace("``", "`")
+
+
+def _network() -> nn.Module:
+    return nn.Sequential(nn.Linear(8, 8), nn.Sigmoid(), nn.Linear(8, 2))
 
 
 # The section of each kind of sentence: its title, and what to do.
@@ -158,11 +229,12 @@ def _where(place: str) -> str:
 
 def main() -> int:
     """Write the pages, or compare them; the exit code."""
-    stale = [path for path, text in pages() if not path.exists() or path.read_text() != text]
+    written = list(pages())
+    stale = [path for path, text in written if not path.exists() or path.read_text() != text]
     if "--check" in sys.argv:
         print("".join(f"{path} is not what the code says: run python docs/generate.py\n" for path in stale), end="")
         return bool(stale)
-    for path, text in pages():
+    for path, text in written:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lightning_gradwatch import arguments
 from lightning_gradwatch.errors import WrongArgument
@@ -138,8 +138,9 @@ class AddResidual(Treatment):
         add_ways(edit, "zero" if learned else float(1 if self.scale is None else self.scale))
 
     def snippet(self, model: nn.Module) -> str:
-        """A block for the user's own source."""
-        return _BLOCK if self.scale in ("auto", "zero") else _FIXED.format(scale=self.scale or 1)
+        """A block for the user's own source, and the layers that go into it."""
+        block = _BLOCK if self.scale in ("auto", "zero") else _FIXED.format(scale=self.scale or 1)
+        return f"{block}\n\n\n{_uses(model)}"
 
     def _mend(self, cause: Cause) -> Advice:
         """For blocks that are residual already, with sums of the wrong size."""
@@ -168,15 +169,32 @@ _BLOCK = '''class ResidualBlock(nn.Module):
         self.scale = nn.Parameter(torch.zeros(()))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.skip(x) + self.scale * self.inside(x)
-
-
-# nn.Linear(64, 64), nn.ReLU() becomes
-ResidualBlock(nn.Sequential(nn.Linear(64, 64), nn.ReLU()))
-# and where the number of features changes
-ResidualBlock(nn.Sequential(nn.Linear(64, 32), nn.ReLU()), skip=nn.Linear(64, 32, bias=False))'''
+        return self.skip(x) + self.scale * self.inside(x)'''
 _FIXED = (
     _BLOCK.replace("scale * f(x), where scale is learned and begins at zero", "{scale} * f(x)")
     .replace("        self.scale = nn.Parameter(torch.zeros(()))\n", "")
     .replace("self.scale *", "{scale} *")
 )
+
+
+def _uses(model: nn.Module) -> str:
+    """The layers that go into blocks, each with what follows it up to the next."""
+    from lightning_gradwatch.anatomy import named_modules
+    from lightning_gradwatch.remedies.surgery.bypass import links
+
+    names = {id(module): name for name, module in named_modules(model)}
+    lines = [_use(names.get(id(link.start.module), ""), link.start.module) for link in links(model) if not link.why_not]
+    more = [f"# ... and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
+    return "\n".join(["# each with what follows it up to the next layer", *lines[:_SHOWN], *more])
+
+
+def _use(name: str, layer: Any) -> str:
+    told = str(layer).splitlines()[0].rstrip("(")
+    same = getattr(layer, "in_features", getattr(layer, "in_channels", 0)) == getattr(
+        layer, "out_features", getattr(layer, "out_channels", 1)
+    )
+    skip = "" if same else ", skip=<a layer of the same shape, without bias>"
+    return f"ResidualBlock(nn.Sequential(nn.{told}, ...){skip})  # {name}"
+
+
+_SHOWN = 4

@@ -156,6 +156,7 @@ class Initialize(Treatment):
                     if module.bias is not None:
                         nn.init.zeros_(module.bias)
 
+
             self.apply(init_weights)  # at the end of __init__""")
 
     def _fits(self, model: nn.Module) -> Applies:

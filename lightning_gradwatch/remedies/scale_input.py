@@ -79,6 +79,10 @@ class ScaleInput(Treatment):
             reason=f"{self.because(cause)} {_REASON[odd]}{_size(cause)}",
         )
 
+    def structure(self) -> dict[str, Any]:
+        """Which layers; what was measured, on however many batches, is in the buffers."""
+        return {name: value for name, value in super().structure().items() if name != "batches"}
+
     @property
     def how(self) -> str:
         """How it is done by hand."""

@@ -114,6 +114,10 @@ class SwapRecurrent(Treatment):
             reason=f"{self.because(cause)} The loop uses {finding.layers[0]}; its code is yours to change.",
         )
 
+    def structure(self) -> dict[str, Any]:
+        """The kind of gates; how far they are open at first is in the weights."""
+        return {name: value for name, value in super().structure().items() if name != "forget_bias"}
+
     @property
     def how(self) -> str:
         """How it is done by hand, one sentence."""

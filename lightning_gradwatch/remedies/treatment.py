@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import weakref
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -77,12 +77,17 @@ class Treatment(_Base):
     # --- what it is ---------------------------------------------------------------------------------------------------
 
     def __repr__(self) -> str:
-        signature = inspect.signature(type(self).__init__).parameters.values()
-        told = [
-            f"{getattr(self, p.name)!r}" if p.kind is p.POSITIONAL_OR_KEYWORD else f"{p.name}={getattr(self, p.name)!r}"
-            for p in signature
-            if p.name != "self" and getattr(self, p.name) != p.default
-        ]
+        return self._written(self.arguments())
+
+    def _written(self, arguments: Mapping[str, Any]) -> str:
+        """The call that makes it, without the arguments that are as they are anyway."""
+        told, in_order = [], True
+        for name, parameter in inspect.signature(type(self).__init__).parameters.items():
+            if name in arguments and arguments[name] != parameter.default:
+                by_place = in_order and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+                told.append(f"{arguments[name]!r}" if by_place else f"{name}={arguments[name]!r}")
+            elif name != "self":
+                in_order = False  # what follows an argument that is left out is named
         return f"{type(self).__name__}({', '.join(told)})"
 
     def arguments(self) -> dict[str, Any]:
@@ -90,6 +95,18 @@ class Treatment(_Base):
         return {
             name: getattr(self, name) for name in inspect.signature(type(self).__init__).parameters if name != "self"
         }
+
+    def structure(self) -> dict[str, Any]:
+        """The arguments that decide what a treated network computes and holds: all but the seed.
+
+        Weights go from one treated network to another where these are equal.  Override it to leave out more, e.g. what
+        only sets initial values.
+        """
+        return {name: value for name, value in self.arguments().items() if name != "seed"}
+
+    def known_as(self, where: Sequence[str] | None) -> str:
+        """What the state of a network calls it that was treated there."""
+        return self._written({**self.structure(), "where": where})
 
     def spec(self) -> dict[str, Any]:
         """The treatment as data, from which ``remedies.registry.remake`` makes it again."""
@@ -119,7 +136,8 @@ class Treatment(_Base):
         """What to do by hand: one sentence, and for a network a diff of the user's own source or lines to put there."""
         from lightning_gradwatch.remedies.surgery.source import patch
 
-        told = f"{self.title[0].upper()}{self.title[1:]}: {self.how}"
+        told = self.how if self.how.lower().startswith(self.title.lower()) else f"{self.title}: {self.how}"
+        told = f"{told[0].upper()}{told[1:]}"
         return told if model is None else f"{told}\n\n{patch(self, model)}"
 
     @property
@@ -183,7 +201,7 @@ class Treatment(_Base):
     @property
     def state_key(self) -> str:
         """Readable: Lightning names it where a checkpoint needs a callback that is missing."""
-        return repr(self)
+        return self.known_as(self.where)
 
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Before the optimizers are made and the weights of a checkpoint are loaded."""
@@ -250,7 +268,7 @@ class Treatment(_Base):
         from lightning_gradwatch.remedies.surgery.marker import marker_of
 
         marker = marker_of(module)
-        return marker is not None and any(told == repr(self) for told, _ in marker.specs)
+        return marker is not None and any(told == self.known_as(self.where) for told, _ in marker.specs)
 
     def _wait(self, trainer: Any, module: Any) -> None:
         """For a network that is yet to be built."""

@@ -63,6 +63,7 @@ class WarmUp(OptimizerTreatment):
         ),
     }
 
+    heavy: ClassVar[bool] = True  # what comes of it shows after its steps, which are more than a trial has
     cost: ClassVar[str] = "Nothing, but that the first steps are short."
 
     def __init__(

@@ -11,7 +11,7 @@ _ACTIONS = {
     "decay_lr": "learning rate",
     "undo_decay_lr": "learning rate back",
     "stop": "stopped the fit",
-    "treat": "treated with {treatment}, loss on held-back batches",
+    "treat": "treated with {treatment}, loss ahead",
     "no_cure": "left as it is",
     "undo_treat": "took back {treatment}",
 }

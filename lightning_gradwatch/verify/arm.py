@@ -107,6 +107,10 @@ class Arm:
         losses = known or self.losses[-max(1, len(self.origin.held)) :]
         return [loss if math.isfinite(loss) else math.inf for loss in losses]
 
+    def close(self) -> None:
+        """Let go of the copy; its numbers stay."""
+        del self.rehearsal
+
     def _batch(self) -> Any:
         return self.origin.batches[len(self.losses) % len(self.origin.batches)]
 

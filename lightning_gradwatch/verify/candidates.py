@@ -106,10 +106,11 @@ class _Ways:
 
     def _made(self, name: str) -> Treatment:
         case, usable = self._case, self._usable[name]
-        made = usable.tailored(case.finding, case.anatomy)
-        if isinstance(made, Initialize) and repr(usable) == repr(Initialize()):  # as the user did not ask otherwise
+        if not any(usable is one for one in remedies()):  # as the user made it
+            return usable
+        if isinstance(usable, Initialize):
             return Initialize(self._scheme(), keep_trained=False, where=self._part())
-        return made
+        return usable.tailored(case.finding, case.anatomy)
 
     def _scheme(self) -> str:
         """By the module that follows each layer; where all activations are functions, by those that the ledger saw."""

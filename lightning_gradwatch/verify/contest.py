@@ -7,6 +7,7 @@ copy has not been trained on yet, so that no other batches have to be held back.
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field
 from lightning_gradwatch.records import Finding
 from lightning_gradwatch.remedies.treatment import Treatment
 from lightning_gradwatch.verify.arm import Arm, Origin
-from lightning_gradwatch.verify.paired import compare, mean
+from lightning_gradwatch.verify.paired import compare, mean, told
 from lightning_gradwatch.verify.yardstick import yardstick
 
 Candidate = tuple[Treatment, ...]
@@ -187,7 +188,7 @@ def foreseen(losses: Sequence[float]) -> list[float]:
         >>> foreseen([900.0, 900.0, 2.0, 2.0])
         [1.0, 1.0]
     """
-    width = max(2, len(losses) // LAST)
+    width = _width(losses)
     if not all(map(math.isfinite, losses)):
         return [math.inf] * width
     last = mean(losses[-width:])
@@ -208,6 +209,22 @@ def _compared(untreated: Arm, arm: Arm) -> str:
     """
     if len(untreated.losses) < len(arm.losses):  # it broke on the way
         return "better"
-    beside, width = untreated.losses[: len(arm.losses)], max(2, len(arm.losses) // LAST)
-    effects = compare(beside[-width:], arm.losses[-width:]), compare(foreseen(beside), foreseen(arm.losses))
+    beside, width = untreated.losses[: len(arm.losses)], _width(arm.losses)
+    effects = compare(beside[-width:], arm.losses[-width:]), _compared_ahead(beside, arm.losses)
     return min(effects, key=("better", "same", "worse").index)
+
+
+def _compared_ahead(beside: Sequence[float], losses: Sequence[float]) -> str:
+    """Where both are heading; its error is that of both ends of the line that is drawn on."""
+    before, after, width = mean(foreseen(beside)), mean(foreseen(losses)), _width(losses)
+    if not (math.isfinite(before) and math.isfinite(after)):
+        return compare([before], [after])
+    differences = [a - b for a, b in zip(beside, losses, strict=True)]
+    ends = differences[:width], differences[-width:]
+    noise = math.sqrt(statistics.fmean(statistics.variance(end) for end in ends))
+    error = noise * math.sqrt((AHEAD**2 + (1 + AHEAD) ** 2) / width)
+    return told(before - after, error, abs(mean(beside[-width:])))
+
+
+def _width(losses: Sequence[float]) -> int:
+    return max(2, len(losses) // LAST)

@@ -32,12 +32,22 @@ def compare(before: Sequence[float], after: Sequence[float]) -> str:
     differences = [b - a for b, a in pairs if math.isfinite(a) and math.isfinite(b)]
     if not differences:
         return "same"
-    mean = statistics.fmean(differences)
     size = statistics.fmean(abs(b) for b, _ in pairs if math.isfinite(b))
     error = statistics.stdev(differences) / math.sqrt(len(differences)) if len(differences) > 1 else 0.0
-    if abs(mean) <= max(LEAST * size, ERRORS * error):
+    return told(statistics.fmean(differences), error, size)
+
+
+def told(fall: float, error: float, size: float) -> str:
+    """The verdict in a word: "better", "worse" or "same".
+
+    Args:
+        fall: of the loss, by the treatment.
+        error: the standard error of that.
+        size: of the losses.
+    """
+    if abs(fall) <= max(LEAST * size, ERRORS * error):
         return "same"
-    return "better" if mean > 0 else "worse"
+    return "better" if fall > 0 else "worse"
 
 
 def mean(losses: Sequence[float]) -> float:

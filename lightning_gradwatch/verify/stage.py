@@ -49,8 +49,8 @@ class NoTrainer:
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(
-            f"a checkup runs training_step without a Trainer, so that self.trainer.{name} is not there: give loss=, a "
-            "function of the output and the batch, or check the network inside the module"
+            f"copies run training_step without a Trainer, so that self.trainer.{name} is not there: give loss=, a "
+            "function of the output and the batch, where it is taken, or try the network inside the module"
         )
 
 

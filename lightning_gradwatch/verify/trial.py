@@ -14,6 +14,7 @@ from lightning_gradwatch import _lightning, arguments
 from lightning_gradwatch.errors import WrongArgument
 from lightning_gradwatch.records import Frame
 from lightning_gradwatch.records.flow import flow_in
+from lightning_gradwatch.remedies.applied import Applied
 from lightning_gradwatch.remedies.surgery.ground import own_ground
 from lightning_gradwatch.remedies.treatment import Treatment
 from lightning_gradwatch.verify.arm import Arm, Origin
@@ -46,6 +47,7 @@ class Verdict:
     steps: int
     seeds: int
     did: tuple[str, ...]  # what the remedy changed, a sentence each
+    done: str  # the same in one line
     kept: tuple[str, ...] = ()  # layers whose weights were the same for every seed, as nobody knows how they were drawn
 
     def __bool__(self) -> bool:
@@ -60,7 +62,7 @@ class Verdict:
         lines.append(f"  training loss: {_change(self.loss)}")
         lines += [f"  {name}: {_change(values)}" for name, values in self.scores.items()]
         lines.append(f"  cost: {self.parameters:+,} parameters, {self.time:.2f} times the time of a step")
-        return "\n".join([*lines, *(f"  {sentence}" for sentence in self.did[:5])])
+        return "\n".join([*lines, f"  {self.done}"])
 
 
 def trial(
@@ -170,6 +172,8 @@ class _Pair:
         for arm in arms:
             arm.held = arm.lose()
         lost, scores = [_lost(look) for look in looks], [arm.rehearsal.score(held) for arm in arms]
+        for arm in arms:  # all seeds' copies at once would be many
+            arm.close()
         return cls(arms=arms, decades=(lost[0], lost[1]), scores=(scores[0], scores[1]), kept=kept)
 
 
@@ -182,6 +186,7 @@ def _verdict(treatments: Sequence[Treatment], pairs: Sequence[_Pair], steps: int
     compared = held if len(pairs) > 2 else [[loss for arm in arms for loss in arm.held] for arms in sides]
     seconds = [sum(arm.seconds for arm in arms) for arms in sides]
     treated = sides[1][0]
+    did = tuple(sentence for applied in treated.applied for sentence in (*applied.did, *applied.left))
     return Verdict(
         remedy=" + ".join(map(repr, treatments)),
         effect=compare(compared[0], compared[1]),
@@ -194,7 +199,8 @@ def _verdict(treatments: Sequence[Treatment], pairs: Sequence[_Pair], steps: int
         parameters=treated.parameters,
         steps=steps,
         seeds=len(pairs),
-        did=tuple(sentence for applied in treated.applied for sentence in (*applied.did, *applied.left)),
+        did=did,
+        done=Applied(" + ".join(map(repr, treatments)), did=did).line,
         kept=pairs[-1].kept,
     )
 

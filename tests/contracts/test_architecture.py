@@ -12,6 +12,7 @@ PACKAGE, TESTS = ROOT / architecture.NAME, ROOT / "tests"
 # Source files without a test file of their own, and why.
 NO_MIRROR = {
     "__main__.py": "two lines that call cli/main.py; tests/cli/test_main.py runs them with python -m",
+    "callbacks/kept.py": "a part of watch.py; every promise of it is a fit in tests/fits/test_crash_and_resume.py",
     "callbacks/loop.py": "every promise of it is a fit in tests/fits/test_loops.py",
     "callbacks/readable.py": "the same",
     "callbacks/wakeful.py": "a part of watch.py; every promise of it is a fit in tests/fits/test_wakes_up.py",
@@ -28,8 +29,8 @@ NO_MIRROR = {
 
 RULES = {
     "import order": architecture.broken_order,
-    "one file knows Lightning": architecture.lightning_outside,
-    "one file touches the trainer's private corners": architecture.private_trainer,
+    "one folder knows Lightning": architecture.lightning_outside,
+    "one folder touches the trainer's private corners": architecture.private_trainer,
     "plain Python needs no torch": architecture.heavy_in_plain,
     "no long file": architecture.too_long,
     "public things say what they are": architecture.without_docstring,
@@ -100,33 +101,39 @@ BREAKS = {
     "front door": ("import order", "cli/bad.py", "from lightning_gradwatch import GradWatch", "front door"),
     "front door itself": ("import order", "cli/bad.py", "import lightning_gradwatch", "front door"),
     "a new folder": ("import order", "extras/bad.py", "import math", "give it one in LAYERS"),
-    "Lightning": ("one file knows Lightning", "cases/bad.py", "import lightning.pytorch as pl", "lightning.pytorch"),
+    "Lightning beside its folder": (
+        "one folder knows Lightning",
+        "_lightning_too.py",
+        "from lightning.pytorch import Trainer",
+        "only _lightning/ knows Lightning",
+    ),
+    "Lightning": ("one folder knows Lightning", "cases/bad.py", "import lightning.pytorch as pl", "lightning.pytorch"),
     "Lightning, the other": (
-        "one file knows Lightning",
+        "one folder knows Lightning",
         "callbacks/bad.py",
         "def _f():\n    from pytorch_lightning import Trainer",
         "pytorch_lightning.Trainer",
     ),
     "Lightning, by its name": (
-        "one file knows Lightning",
+        "one folder knows Lightning",
         "callbacks/bad.py",
         "import importlib\nimportlib.import_module('lightning.pytorch')",
         "lightning.pytorch",
     ),
     "a private attribute": (
-        "one file touches the trainer's private corners",
+        "one folder touches the trainer's private corners",
         "callbacks/bad.py",
         "def _f(trainer):\n    return trainer._logger_connector.x",
         "trainer._logger_connector",
     ),
     "a private attribute of a loop": (
-        "one file touches the trainer's private corners",
+        "one folder touches the trainer's private corners",
         "callbacks/bad.py",
         "def _f(self):\n    self.trainer.fit_loop.epoch_loop._batches_that_stepped = 3",
         "epoch_loop._batches_that_stepped",
     ),
     "a private attribute by its name": (
-        "one file touches the trainer's private corners",
+        "one folder touches the trainer's private corners",
         "measure/bad.py",
         "def _f(strategy):\n    return getattr(strategy, '_lightning_optimizers', None)",
         "strategy._lightning_optimizers",
@@ -205,12 +212,12 @@ ALLOWED = {
     "two lower layers at once": ("callbacks/good.py", "from lightning_gradwatch.report import x"),
     "its own folder": ("detect/good.py", "from lightning_gradwatch.detect.x import y"),
     "the foundations": ("records/good.py", "from lightning_gradwatch.errors import WrongArgument"),
-    "the Lightning file": ("cases/good.py", "from lightning_gradwatch import _lightning"),
+    "the Lightning folder": ("cases/good.py", "from lightning_gradwatch import _lightning"),
     "the version": ("cli/good.py", "from lightning_gradwatch import __version__"),
     "torch where it belongs": ("measure/good.py", "import torch\nfrom torch import nn"),
     "public corners of the trainer": ("callbacks/good.py", "def _f(trainer):\n    return trainer.fit_loop.epoch_loop"),
     "its own private things": ("callbacks/good.py", "def _f(self, trainer):\n    return self._x, trainer.__class__"),
-    "Lightning in its file": ("_lightning.py", "import lightning.pytorch as pl\ndef _f(trainer): trainer._x"),
+    "Lightning in its folder": ("_lightning/x.py", "import lightning.pytorch as pl\ndef _f(trainer): trainer._x"),
 }
 
 

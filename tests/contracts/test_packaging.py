@@ -28,6 +28,7 @@ EXTRAS = PROJECT["optional-dependencies"]
 # Imports, always inside a function, of packages that we do not ask for by name, and why.
 COMES_WITH = {
     "google": "protobuf: tensorboard's event messages are made of it, in the version that suits them",
+    "tqdm": "Lightning: its progress bars are made of it; without it there is none for a pretraining either",
     "tensorboardX": "looked at only where the user's own logger writes through it",
     "yaml": "jsonargparse: it reads configurations with it",
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 from torch import nn
@@ -129,7 +131,15 @@ def test_the_block_to_write_runs(scale):
     assert torch.allclose(block(x), x + by * block.inside(x))
 
 
-@pytest.mark.parametrize("scale", ["one", 0, True, float("nan")])
-def test_wrong_arguments(scale):
-    with pytest.raises(WrongArgument, match="`scale`"):
+@pytest.mark.parametrize(
+    ("scale", "rule"),
+    [
+        ("one", "one of the words below"),
+        (0, 'not 0, which no layer would come back from ("zero" is learned)'),
+        (True, 'a number, "zero", "auto" or None'),
+        (float("nan"), 'a number, "zero", "auto" or None'),
+    ],
+)
+def test_wrong_arguments(scale, rule):
+    with pytest.raises(WrongArgument, match=re.escape(f"`scale` must be {rule}, got {scale!r}")):
         AddResidual(scale)

@@ -37,12 +37,18 @@ def test_is_silent_where_it_cannot_help(found, anatomy):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"strength": 0.0}, {"strength": 2.0}, {"most": 0.5}, {"most": float("inf")}, {"window": 0}], ids=str
+    ("name", "wrong", "rule"),
+    [
+        ("strength", 0.0, "a number above 0, at most 1"),
+        ("strength", 2.0, "a number above 0, at most 1"),
+        ("most", 0.5, "a finite number of at least 1"),
+        ("most", float("inf"), "a finite number of at least 1"),
+        ("window", 0, "a whole number of at least 1"),
+    ],
 )
-def test_wrong_arguments(wrong):
-    [name] = wrong
-    with pytest.raises(WrongArgument, match=f"`{name}`"):
-        BoostDepthLR(**wrong)
+def test_wrong_arguments(name, wrong, rule):
+    with pytest.raises(WrongArgument, match=f"`{name}` must be {rule}, got {wrong}"):
+        BoostDepthLR(**{name: wrong})
 
 
 def deep():

@@ -177,7 +177,14 @@ def test_the_modules_to_write_are_listed():
     assert InsertNormalization().snippet(nets.sequential(depth=12)).endswith("... and 4 more")
 
 
-@pytest.mark.parametrize(("argument", "value"), [("kind", "instance"), ("drop_bias", 1), ("where", "fc0")])
-def test_wrong_arguments(argument, value):
-    with pytest.raises(WrongArgument, match=f"`{argument}`"):
+@pytest.mark.parametrize(
+    ("argument", "value", "rule"),
+    [
+        ("kind", "instance", "one of the words below"),
+        ("drop_bias", 1, "True or False"),
+        ("where", "fc0", "a list of names, or None"),
+    ],
+)
+def test_wrong_arguments(argument, value, rule):
+    with pytest.raises(WrongArgument, match=f"`{argument}` must be {rule}, got {value!r}"):
         InsertNormalization(**{argument: value})

@@ -207,10 +207,18 @@ def test_two_ranks_learn_from_the_batches_of_both_and_have_the_same_weights(tmp_
 # --- what is said and asked -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("wrong", [{"steps": 0}, {"noise": 1.0}, {"learning_rate": 0.0}, {"where": "net"}])
-def test_wrong_arguments_are_told_at_once(wrong):
-    with pytest.raises(WrongArgument, match=next(iter(wrong))):
-        PretrainLayerwise(**wrong)
+@pytest.mark.parametrize(
+    ("argument", "wrong", "rule"),
+    [
+        ("steps", 0, "a whole number of at least 1"),
+        ("noise", 1.0, "a share of at least 0 and below 1"),
+        ("learning_rate", 0.0, "a positive number"),
+        ("where", "net", "a list of names, or None"),
+    ],
+)
+def test_wrong_arguments_are_told_at_once(argument, wrong, rule):
+    with pytest.raises(WrongArgument, match=f"`{argument}` must be {rule}, got {wrong!r}"):
+        PretrainLayerwise(**{argument: wrong})
 
 
 def test_what_it_fits_and_what_to_write():

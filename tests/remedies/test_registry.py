@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from lightning_gradwatch import Initialize
+from lightning_gradwatch.errors import WrongArgument
 from lightning_gradwatch.records import Anatomy, CauseKind
 from lightning_gradwatch.remedies import prescribe, registry
 from lightning_gradwatch.remedies.base import Advice, Cure, RemedyRule
@@ -88,3 +90,23 @@ def test_ours_cannot_be_replaced(offered):
     own = registry.remedies()[0]
     offered(type("Impostor", (Prayer,), {"name": own.name}))
     assert type(registry.remedies()[0]) is type(own)
+
+
+def test_a_treatment_is_made_again_from_its_data():
+    made = registry.remake(Initialize("he", where=["net.0"], seed=3).spec())
+    assert repr(made) == "Initialize('he', where=['net.0'], seed=3)"
+
+
+@pytest.mark.parametrize(
+    ("spec", "rule"),
+    [
+        ({"remedy": "Prayer", "arguments": {}}, "the data of a treatment that is installed, got 'Prayer'"),
+        ({"remedy": "FixLoss", "arguments": {}}, "the data of a treatment that is installed, got 'FixLoss'"),
+        ({"remedy": "Initialize"}, "the data of a treatment that is installed"),
+        ({"remedy": "Initialize", "arguments": {"cheese": 1}}, "arguments of Initialize, got .*'cheese'"),
+    ],
+    ids=["nobody's", "advice only", "no arguments", "foreign arguments"],
+)
+def test_data_of_no_treatment(spec, rule):
+    with pytest.raises(WrongArgument, match=f"`spec` must be {rule}"):
+        registry.remake(spec)

@@ -246,10 +246,17 @@ def test_in_a_fit(namespace, make, tmp_path):
 # --- what is said and asked -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("wrong", [{"to": "rnn"}, {"forget_bias": math.nan}, {"where": "rnn"}])
-def test_wrong_arguments_are_told_at_once(wrong):
-    with pytest.raises(WrongArgument, match=next(iter(wrong))):
-        SwapRecurrent(**wrong)
+@pytest.mark.parametrize(
+    ("argument", "wrong", "rule"),
+    [
+        ("to", "rnn", "one of the words below"),
+        ("forget_bias", math.nan, "a finite number"),
+        ("where", "rnn", "a list of names, or None"),
+    ],
+)
+def test_wrong_arguments_are_told_at_once(argument, wrong, rule):
+    with pytest.raises(WrongArgument, match=f"`{argument}` must be {rule}, got {wrong!r}"):
+        SwapRecurrent(**{argument: wrong})
 
 
 def test_tailored_without_steps_stays_as_it_is():
@@ -279,3 +286,15 @@ def test_advice_for_a_network_is_a_diff_of_its_source():
     said = SwapRecurrent("gru").advice(Loop())
     assert "-        self.cell, self.head = nn.RNNCell(8, 16), nn.Linear(16, 10)" in said
     assert "+        self.cell, self.head = nn.GRUCell(8, 16), nn.Linear(16, 10)" in said
+
+
+def test_weights_go_to_gates_that_were_opened_otherwise_and_to_no_others():
+    def swapped(*given, **options):
+        model = nn.Sequential(nn.RNN(2, 3))
+        SwapRecurrent(*given, **options).apply(model)
+        return model
+
+    state = swapped("lstm", forget_bias=3.0).state_dict()
+    swapped("lstm").load_state_dict(state)
+    with pytest.raises(RuntimeError, match=r"treated with SwapRecurrent\('lstm'\)"):
+        swapped("gru").load_state_dict(state)

@@ -37,6 +37,20 @@ def test_reads_as_it_is_written():
     assert Swap(0.5, seed=2).spec() == {"remedy": "Swap", "arguments": {"slope": 0.5, "where": None, "seed": 2}}
 
 
+def test_an_argument_behind_one_that_is_left_out_is_named():
+    class Both(Swap):
+        def __init__(self, slope=0.25, steps=3, *, where=None, seed=0):
+            super().__init__(slope, where=where, seed=seed)
+            self.steps = steps
+
+    assert [repr(Both(*given)) for given in ((), (0.5,), (0.5, 4), (0.25, 4))] == [
+        "Both()",
+        "Both(0.5)",
+        "Both(0.5, 4)",
+        "Both(steps=4)",
+    ]
+
+
 def test_where_is_a_list():
     with pytest.raises(WrongArgument, match="`where` must be a list of names, or None, got 'encoder'"):
         Swap(where="encoder")

@@ -88,6 +88,19 @@ def test_is_data_and_back(kind):
 
 
 @EVERY
+@pytest.mark.parametrize("network", ZOO)
+def test_weights_go_from_one_seed_to_another(kind, network):
+    states = []
+    for seed in (1, 2):
+        model, optimizer = made(network)
+        kind(seed=seed).apply(model, optimizer, batches=model.loader)
+        states.append(model.state_dict())
+        model.load_state_dict(states[0])
+    assert kind().known_as(None) == f"{kind.name}()"
+    assert states[0].keys() == states[1].keys()
+
+
+@EVERY
 def test_a_wrong_place_is_told(kind):
     with pytest.raises(WrongArgument, match="`where`"):
         kind(where="net")

@@ -38,8 +38,7 @@ LINES = {
     ),
     "treated": (
         TREAT,
-        "step 3: treated with Initialize('he'), loss on held-back batches 2.3 -> 1.7 (proved on copies). "
-        "Since then: better.",
+        "step 3: treated with Initialize('he'), loss ahead 2.3 -> 1.7 (proved on copies). Since then: better.",
     ),
     "nothing was proved": (
         Event(step=9, action="no_cure", finding="vanishing:loss", reason="none did better."),

@@ -3,6 +3,8 @@
 A treated network's ``state_dict`` has one key more, which is a sentence.  Loaded into a network with the same treatment
 it is taken out again; loaded into one without it, torch's own error says it: "Unexpected key(s) in state_dict:
 lightning_gradwatch: these weights belong to a network treated with ReplaceActivation('relu') ...".
+
+The same is what computes the same: the sentence holds only the arguments that ``Treatment.structure`` names, no seed.
 """
 
 from __future__ import annotations
@@ -17,13 +19,14 @@ from torch import Tensor, nn
 _BEGINS = "lightning_gradwatch: these weights belong to a network treated with "
 
 Spec = dict[str, Any]
+Treated = tuple[str, Spec]  # what a treatment is known as, the same for all that do the same; and as data
 
 
 class Marker:
     """Hooks on a treated network; one for all treatments of it."""
 
     def __init__(self) -> None:
-        self.specs: list[tuple[str, Spec]] = []  # as people read it, and as data
+        self.specs: list[Treated] = []
         self.treat: Callable[[list[Spec]], None] | None = None  # gives the network what weights to be loaded need
 
     def __getstate__(self) -> dict[str, Any]:
@@ -33,13 +36,13 @@ class Marker:
     @property
     def key(self) -> str:
         """The sentence."""
-        told = ", ".join(told for told, _ in self.specs)
+        told = ", ".join(_names(self.specs))
         return f"{_BEGINS}{told}; give the new one the same, e.g. Trainer(callbacks=[{told}])"
 
     @property
     def value(self) -> Tensor:
         """The treatments as JSON, in a tensor: what checkpoints may hold."""
-        told = json.dumps([spec for _, spec in self.specs]).encode()
+        told = json.dumps(self.specs).encode()
         return torch.tensor(list(told), dtype=torch.uint8, device="cpu")
 
 
@@ -82,14 +85,14 @@ def marker_of(model: nn.Module) -> Marker | None:
     return next((hook.marker for hook in model._state_dict_hooks.values() if isinstance(hook, _Saves)), None)
 
 
-def treatments_in(state: Mapping[str, Any], prefix: str = "") -> tuple[str, list[Spec]]:
+def treatments_in(state: Mapping[str, Any], prefix: str = "") -> tuple[str, list[Treated]]:
     """The key in a ``state_dict`` that tells of treatments, and these; "" and none where there is none.
 
     Example:
         >>> model = nn.Linear(1, 1)
         >>> mark(model, "ReplaceActivation('relu')", {"remedy": "ReplaceActivation"})
         >>> treatments_in(model.state_dict())[1]
-        [{'remedy': 'ReplaceActivation'}]
+        [("ReplaceActivation('relu')", {'remedy': 'ReplaceActivation'})]
     """
     for key, value in state.items():
         if key.startswith(prefix + _BEGINS) and isinstance(value, Tensor):
@@ -97,12 +100,12 @@ def treatments_in(state: Mapping[str, Any], prefix: str = "") -> tuple[str, list
     return "", []
 
 
-def _specs(value: Tensor) -> list[Spec]:
+def _specs(value: Tensor) -> list[Treated]:
     try:
         found = json.loads(bytes(value.tolist()).decode())
+        return [(str(told), dict(spec)) for told, spec in found]
     except (TypeError, ValueError):  # a damaged one
         return []
-    return [spec for spec in found if isinstance(spec, dict)] if isinstance(found, list) else []
 
 
 class _Saves:
@@ -123,12 +126,16 @@ class _Loads:
         self.marker = marker
 
     def __call__(self, module: Any, state: dict[str, Any], prefix: str, *rest: Any) -> None:
-        _, specs = treatments_in(state, prefix)
-        known = [spec for _, spec in self.marker.specs]
-        if self.marker.treat is not None and specs[: len(known)] == known:
-            self.marker.treat(specs[len(known) :])
+        _, wanted = treatments_in(state, prefix)
+        known = len(self.marker.specs)
+        if self.marker.treat is not None and _names(wanted[:known]) == _names(self.marker.specs):
+            self.marker.treat([spec for _, spec in wanted[known:]])
         if self.marker.specs:  # a key that tells of other treatments stays, and is an unexpected one
             state.pop(prefix + self.marker.key, None)
+
+
+def _names(treated: list[Treated]) -> list[str]:
+    return [told for told, _ in treated]
 
 
 def _marker_in(hook: Any) -> Marker | None:

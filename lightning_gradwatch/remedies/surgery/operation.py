@@ -111,10 +111,11 @@ class _Theatre:
         adopt(model, before, self._optimizers)
         if not (edit.changed or edit.left):
             edit.leave(treatment.applies_to(model).why_not or "There is nothing here for it to change.")
-        spec = {**treatment.spec(), "where": None if where is None else list(where)}
+        places = None if where is None else list(where)
+        spec = {**treatment.spec(), "where": places}
         if edit.changed and treatment.structural:
-            mark(model, told, spec)
-            self._marked.append(told)
+            self._marked.append(treatment.known_as(places))
+            mark(model, self._marked[-1], spec)
         changed = tuple(dict.fromkeys(edit.changed))
         return Applied(told, changed, tuple(edit.did), tuple(edit.left), _size(model) - size, spec)
 

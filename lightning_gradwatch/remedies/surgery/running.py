@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -10,8 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-# The keys under which a dict of a batch has its targets.
-_TARGETS = ("labels", "label", "targets", "target", "y")
+from lightning_gradwatch.remedies.surgery.unlabelled import accepted, inputs_of
 
 
 def first_batch(batches: Callable[[], Iterable[Any]] | None) -> Any:
@@ -41,8 +39,8 @@ def forward(model: nn.Module, batch: Any) -> Any:
     """
     called = _callable(model)
     if isinstance(batch, Mapping):
-        named = _accepted(called, batch)
-        inputs = {key: value for key, value in batch.items() if key not in _TARGETS}
+        inputs = inputs_of(batch)
+        named = accepted(called, inputs)
         return called(inputs) if named is None else called(**_cast(named, called))
     inputs = batch[0] if isinstance(batch, (tuple, list)) and batch else batch
     return called(_cast(inputs, called))
@@ -58,15 +56,6 @@ def _callable(model: nn.Module) -> nn.Module:
     if len(parts) != 1:
         raise NotImplementedError(f"{type(model).__name__} has no forward")
     return parts[0]
-
-
-def _accepted(model: nn.Module, batch: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What of the batch ``forward`` takes by name; None: it takes the batch as a whole."""
-    parameters = inspect.signature(model.forward).parameters.values()
-    if any(p.kind is p.VAR_KEYWORD for p in parameters):
-        return dict(batch)
-    wanted = [p.name for p in parameters if p.default is p.empty]
-    return {p.name: batch[p.name] for p in parameters if p.name in batch} if all(n in batch for n in wanted) else None
 
 
 def _cast(value: Any, model: nn.Module) -> Any:

@@ -54,13 +54,13 @@ def _forward(model: nn.Module, inputs: Any) -> None:
     if isinstance(inputs, tuple):
         model(*inputs)
     elif isinstance(inputs, Mapping):
-        named = _named(model, inputs)
+        named = accepted(model, inputs)
         model(inputs) if named is None else model(**named)
     else:
         model(inputs)
 
 
-def _named(model: nn.Module, inputs: Mapping[str, Any]) -> dict[str, Any] | None:
+def accepted(model: nn.Module, inputs: Mapping[str, Any]) -> dict[str, Any] | None:
     """What ``forward`` takes by name; None: it takes them as a whole."""
     parameters = inspect.signature(model.forward).parameters.values()
     if any(p.kind is p.VAR_KEYWORD for p in parameters):

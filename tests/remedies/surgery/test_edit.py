@@ -29,7 +29,8 @@ def test_modules_that_were_asked_for(where, names):
 
 @pytest.mark.parametrize("where", ["legs", "body.7", "bod"])
 def test_a_name_that_nothing_has(where):
-    with pytest.raises(WrongArgument, match=r"`where` must be names .*got .*Available: 'body', 'body.0'"):
+    rule = "names of modules of this network, or patterns of them"
+    with pytest.raises(WrongArgument, match=rf"`where` must be {rule}, got '{where}'.*Available: 'body', 'body.0'"):
         Edit(parts(), where=[where])
 
 

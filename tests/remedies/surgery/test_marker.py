@@ -23,7 +23,7 @@ def treated(make=net):
 def test_the_state_has_one_key_more_that_is_read_as_data():
     [extra] = treated().state_dict().keys() - net().state_dict().keys()
     assert extra.startswith("lightning_gradwatch: these weights belong to a network treated with Swap(0.5); ")
-    assert treatments_in(treated().state_dict()) == (extra, [SPEC])
+    assert treatments_in(treated().state_dict()) == (extra, [("Swap(0.5)", SPEC)])
     assert treatments_in(net().state_dict()) == ("", [])
 
 
@@ -46,7 +46,7 @@ def test_in_a_network_around_it():
     outer = nn.ModuleDict({"net": treated()})
     [key] = [key for key in outer.state_dict() if "lightning_gradwatch" in key]
     assert key.startswith("net.lightning_gradwatch: ")
-    assert treatments_in(outer.state_dict(), "net.")[1] == [SPEC]
+    assert treatments_in(outer.state_dict(), "net.")[1] == [("Swap(0.5)", SPEC)]
     outer.load_state_dict(outer.state_dict())
     with pytest.raises(RuntimeError, match=r"net\.lightning_gradwatch: these weights"):
         nn.ModuleDict({"net": net()}).load_state_dict(outer.state_dict())
@@ -86,13 +86,13 @@ def test_checkpoints_load_as_weights_only():
     file.seek(0)
     state = torch.load(file, weights_only=True)
     treated().load_state_dict(state)
-    assert treatments_in(state)[1] == [SPEC]
+    assert treatments_in(state)[1] == [("Swap(0.5)", SPEC)]
 
 
 def test_saving_where_new_tensors_lie_elsewhere():
     with torch.device("meta"):
         state = treated().state_dict()
-    assert treatments_in(state)[1] == [SPEC]
+    assert treatments_in(state)[1] == [("Swap(0.5)", SPEC)]
 
 
 def test_loading_leaves_the_users_own_dictionary_alone():
@@ -120,3 +120,25 @@ def test_taken_back_last_first():
 def test_a_damaged_marker_tells_nothing(value):
     [key] = [key for key in treated().state_dict() if "lightning_gradwatch" in key]
     assert treatments_in({key: value})[1] == []
+
+
+@pytest.mark.parametrize(
+    ("treatment", "where", "loads"),
+    [
+        (Swap(0.5, seed=4), None, True),
+        (Swap(0.5, where=["*"]), None, False),
+        (Swap(0.5), ["1"], False),
+        (Swap(0.25), None, False),
+    ],
+    ids=["another seed", "made for other places", "applied in other places", "another slope"],
+)
+def test_weights_go_where_the_same_was_done_whatever_the_seed(treatment, where, loads):
+    one, other = net(), net()
+    Swap(0.5, seed=3).apply(one)
+    treatment.apply(other, where=where)
+    if loads:
+        other.load_state_dict(one.state_dict())
+        assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
+        return
+    with pytest.raises(RuntimeError, match=r"belong to a network treated with Swap\(0.5\)"):
+        other.load_state_dict(one.state_dict())

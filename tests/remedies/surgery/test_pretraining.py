@@ -158,7 +158,7 @@ def test_without_batches():
     edit, _ = treat(stack(nn.Tanh()), list)
     assert "no training batch that could be read" in edit.left[0]
     once = iter([(X, None)] * 2)
-    with pytest.raises(WrongArgument, match="batches"):
+    with pytest.raises(WrongArgument, match="`batches` must be a function that gives the batches anew at every call"):
         treat(stack(nn.Tanh()), lambda: once)
 
 
