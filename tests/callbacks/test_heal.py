@@ -4,9 +4,10 @@ import importlib
 
 import pytest
 import torch
+from torch.utils.data import DataLoader, TensorDataset
 
 from lightning_gradwatch import GradWatch, heal
-from lightning_gradwatch.cases.data import training_batches
+from lightning_gradwatch.cases.data import held_out, training_batches
 from lightning_gradwatch.cases.fitting import quiet
 from lightning_gradwatch.errors import WrongArgument
 from tests.callbacks.fits import NAMESPACES
@@ -18,12 +19,16 @@ pl = importlib.import_module(NAMESPACES[0])
 pytestmark = MARKS
 
 
+def held():
+    return DataLoader(TensorDataset(*held_out()), 64)
+
+
 class Digits(pl.LightningDataModule):
     def train_dataloader(self):
         return training_batches()
 
     def val_dataloader(self):
-        return training_batches()
+        return held()
 
 
 class Validated(type(sick())):
@@ -45,7 +50,7 @@ def validated():
 def test_data_comes_as_for_a_fit(by):
     module = validated()
     data = {"datamodule": Digits()} if by == "datamodule" else {}
-    loaders = () if by == "datamodule" else (training_batches(), training_batches())
+    loaders = () if by == "datamodule" else (training_batches(), held())
     with quiet():
         report = heal(trainer(), module, *loaders, **data)
     assert [event.action for event in report.events] == ["treat"]
@@ -69,7 +74,7 @@ def test_twice_with_one_trainer_is_one_watch():
     made, module = trainer(steps=60), sick()
     with quiet():
         heal(made, module, training_batches())
-        made.fit_loop.max_steps = made.fit_loop.epoch_loop.max_steps = 90
+        made.fit_loop.epoch_loop.max_steps = 90
         report = heal(made, module, training_batches())
     assert len([one for one in made.callbacks if isinstance(one, GradWatch)]) == 1
     assert [event.action for event in report.events] == ["treat"]
