@@ -4,12 +4,9 @@ import json
 import os
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import pytest
-from torch import nn
 
-from lightning_gradwatch import _lightning
 from tests.conftest import ROOT
 from tests.fits.ranks.healed import STEPS
 
@@ -46,21 +43,3 @@ def test_a_treatment_that_fails_on_one_rank_is_undone_on_the_other(tmp_path):
 
 def test_without_batches_on_one_rank_nothing_is_tried(tmp_path):
     assert both("its data is gone", tmp_path)["actions"] == []
-
-
-def _trainer(engine, size):
-    return SimpleNamespace(strategy=type("FSDPStrategy", (), {"model": engine})(), world_size=size)
-
-
-def test_what_cannot_be_wrapped_again_is_left():
-    module = nn.Linear(1, 1)
-    assert _lightning.hindrance(_trainer(module, 1), module) == ""
-    told = _lightning.hindrance(_trainer(nn.Sequential(module), 2), module)
-    assert told == "FSDPStrategy has wrapped the network, which cannot be edited any more."
-
-
-def test_batch_normalisation_over_ranks_is_not_tried_in_copies():
-    module = nn.Sequential(nn.Linear(1, 1), nn.SyncBatchNorm(1))
-    told = _lightning.hindrance(_trainer(module, 2), module)
-    assert told == "1 is a SyncBatchNorm, which talks to other ranks: copies would wait for theirs for ever."
-    assert _lightning.hindrance(_trainer(module, 1), module) == ""
