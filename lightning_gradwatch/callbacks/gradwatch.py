@@ -8,10 +8,10 @@ from typing import Any
 
 from lightning_gradwatch import _lightning
 from lightning_gradwatch.callbacks import keeping
-from lightning_gradwatch.callbacks.host import TrainerHost
 from lightning_gradwatch.callbacks.policy import OnVanishing
 from lightning_gradwatch.callbacks.readable import Readable
 from lightning_gradwatch.callbacks.settings import Settings
+from lightning_gradwatch.callbacks.trainer_host import TrainerHost
 from lightning_gradwatch.callbacks.watch import Watch
 from lightning_gradwatch.detect.profiles import Profile
 from lightning_gradwatch.remedies.treatment import Treatment

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from lightning_gradwatch import GradWatch, Initialize, InsertNormalization, ReplaceActivation, ScaleInput, _lightning
 from lightning_gradwatch.callbacks import healing
-from lightning_gradwatch.callbacks.host import TrainerHost
+from lightning_gradwatch.callbacks.trainer_host import TrainerHost
 from lightning_gradwatch.cases.data import digits
 from lightning_gradwatch.cases.networks import mlp
 from lightning_gradwatch.remedies.treatment import Treatment
