@@ -86,8 +86,12 @@ class LoopWatch(Readable):
         profile: Profile = "gradwatch",
     ) -> None:
         if on_vanishing == "heal":
-            rule = "one of the words below in a loop: to be healed, a fit needs a Trainer"
-            raise WrongArgument("on_vanishing", rule, on_vanishing, [one for one in CHOICES if one != "heal"])
+            raise WrongArgument(
+                "on_vanishing",
+                "one of the words below in a loop: to be healed, a fit needs a Trainer",
+                on_vanishing,
+                [one for one in CHOICES if one != "heal"],
+            )
         self._watch = Watch(
             Settings(
                 every_n_steps=every_n_steps,

@@ -125,7 +125,7 @@ def test_no_trial_of_a_remedy_that_is_not_allowed():
     [
         ({"budget": 0.5}, "`budget` must be a finite number of at least 1"),
         ({"remedies": ["Aspirin"]}, "`remedies` must be treatments, or names of them, got 'Aspirin'"),
-        ({"remedies": "all"}, '`remedies` must be "auto", or a list'),
+        ({"remedies": "all"}, '`remedies` must be "auto", or a list of treatments or their names'),
         ({"seed": -1}, "`seed` must be a whole number"),
     ],
 )
