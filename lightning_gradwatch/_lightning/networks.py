@@ -38,12 +38,30 @@ def engine_norm(engine: Any) -> float | None:
     return None if norm is None else float(norm)
 
 
-def wrap_again(trainer: Any, module: Any) -> str:
-    """Let data parallelism know the parameters that a network has now; "" or why it cannot."""
+def wrap_again(trainer: Any, module: Any) -> None:
+    """Let data parallelism know the parameters that a network has now; only without ``hindrance``."""
     strategy = trainer.strategy
-    if strategy.model is module:
-        return ""
-    if type(strategy.model).__name__ != "DistributedDataParallel":
+    if strategy.model is not module and _is_wrapped(strategy):
+        strategy.model = strategy._setup_model(module)
+
+
+def hindrance(trainer: Any, module: Any) -> str:
+    """Why a network cannot get other parts in this fit, or be tried in copies; "" where it can."""
+    strategy = trainer.strategy
+    if strategy.model is not None and strategy.model is not module and not _is_wrapped(strategy):
         return f"{type(strategy).__name__} has wrapped the network, which cannot be edited any more."
-    strategy.model = strategy._setup_model(module)
+    talkers = [name for name, part in module.named_modules() if type(part).__name__ == "SyncBatchNorm"]
+    if trainer.world_size > 1 and talkers:
+        return f"{talkers[0]} is a SyncBatchNorm, which talks to other ranks: copies would wait for theirs for ever."
     return ""
+
+
+def _is_wrapped(strategy: Any) -> bool:
+    return type(strategy.model).__name__ == "DistributedDataParallel"
+
+
+def holds_copy(trainer: Any) -> str:
+    """The callback that averages weights in a copy of the network of its own; "": there is none."""
+    averages = ("StochasticWeightAveraging", "WeightAveraging")
+    kinds = {type(one): [base.__name__ for base in type(one).__mro__] for one in trainer.callbacks}
+    return next((kind.__name__ for kind, bases in kinds.items() if any(name in bases for name in averages)), "")

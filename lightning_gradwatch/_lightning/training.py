@@ -16,7 +16,8 @@ def rehearsal(trainer: Any, module: Any) -> dict[str, Any]:
     def clip(optimizer: Any) -> None:
         plugin.clip_gradients(optimizer, clip_val=value, gradient_clip_algorithm=_clipping(trainer))
 
-    return {"context": plugin.train_step_context, "clip": clip if clips else None}
+    schedulers = len(trainer.lr_scheduler_configs)
+    return {"context": plugin.train_step_context, "clip": clip if clips else None, "schedulers": schedulers}
 
 
 def _clipping(trainer: Any) -> Any:

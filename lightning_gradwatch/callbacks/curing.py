@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from lightning_gradwatch.callbacks.fit import LiveFit
@@ -13,8 +13,6 @@ from lightning_gradwatch.callbacks.settings import Settings
 from lightning_gradwatch.callbacks.wakefulness import Wakefulness
 from lightning_gradwatch.measure.silence import Silence
 from lightning_gradwatch.records import Event, Finding
-from lightning_gradwatch.remedies.moments import Moment
-from lightning_gradwatch.remedies.registry import remake
 from lightning_gradwatch.remedies.surgery import marker
 from lightning_gradwatch.verify.casebook import Casebook
 
@@ -55,11 +53,12 @@ class Curing:
         live = self.live
         if live is None:
             return
-        harmful = self._harmful()
-        if live.agree(harmful is not None):
-            event = None if harmful is None else self.healer.take_back(live.host, harmful, live.sampled)
+        last = self._last_treatment()
+        if last is not None and live.agree(last.effect == "worse"):
+            event = self.healer.take_back(live.host, last, live.sampled)
         elif live.agree(self._wanted is not None):
-            event = self.healer.act(live.host, self.casebook, self._wanted, live.sampled)
+            wanted = live.host.from_rank_zero(self._wanted)  # None: its watch has failed, and nobody else tries
+            event = None if wanted is None else self.healer.act(live.host, self.casebook, wanted, live.sampled)
         else:
             return
         if event is None:
@@ -69,10 +68,11 @@ class Curing:
         if event.action != "no_cure":
             self._begin_anew(live)
 
-    def _harmful(self) -> Event | None:
-        """A treatment that turned out to make things worse, and stands."""
+    def _last_treatment(self) -> Event | None:
+        """A treatment that can still be taken back."""
         last = next((one for one in reversed(self.casebook.events) if one.action in ("treat", "undo_treat")), None)
-        return last if last is not None and last.action == "treat" and last.effect == "worse" else None
+        stands = last is not None and last.action == "treat" and self.healer.can_take_back
+        return last if stands else None
 
     def _begin_anew(self, live: LiveFit) -> None:
         """The network is another one: what was known of the old one is no baseline for it."""
@@ -91,11 +91,17 @@ class Curing:
         marker.ready(model).treat = lambda specs: self.healer.treat_again(model, specs)
 
     @guarded
-    def resumes(self, model: Any, optimizers: Sequence[Any]) -> None:
-        """The optimizers are made, their state is not loaded yet."""
+    def expects_no_more(self, model: Any) -> None:
+        """What was to be loaded is loaded."""
         found = marker.marker_of(model)
         if found is not None:
             found.treat = None
         marker.clear(model)
-        specs = [spec for spec in self.healer.treated if remake(spec).moment is Moment.FIT]
-        self.healer.treat_again(model, specs, optimizers)
+
+    @guarded
+    def resumes(self, host: Host) -> None:
+        """The optimizers are made, their state is not loaded yet."""
+        self.expects_no_more(host.model)
+        if self.healer.treated:
+            self.healer.treat_optimizers_again(host.model, host.optimizers)
+            host.switched()

@@ -142,12 +142,11 @@ class GradWatch(Readable, *_Bases):
         self._key = keeping.key(self.settings.name, alike.index(self) if self in alike else 0)
         if stage == "fit" and not self._goes_on(trainer, pl_module):
             self._watch.reset()
-        if stage == "fit":
-            self._watch.expects(pl_module)
+        self._watch.expects(pl_module)
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
         """A resumed fit goes on with the optimizers that it was given."""
-        self._watch.resumes(pl_module, TrainerHost(trainer, pl_module).optimizers)
+        self._watch.resumes(TrainerHost(trainer, pl_module))
 
     def _goes_on(self, trainer: Any, pl_module: Any) -> bool:
         """A trainer that fits the same module again counts its steps on, and so does the watch."""
@@ -199,6 +198,7 @@ class GradWatch(Readable, *_Bases):
 
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Leave nothing behind."""
+        self._watch.expects_no_more(pl_module)
         self._leave()
 
     def state_dict(self) -> dict[str, Any]:

@@ -5,22 +5,25 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor, nn
 
 from lightning_gradwatch.anatomy import inspect_model
+from lightning_gradwatch.callbacks.carrying import carried, go_on_from, hand_over
 from lightning_gradwatch.callbacks.host import Host
 from lightning_gradwatch.records import Event, Finding
 from lightning_gradwatch.remedies.applied import Applied
+from lightning_gradwatch.remedies.moments import Moment
 from lightning_gradwatch.remedies.registry import remake
 from lightning_gradwatch.remedies.surgery.editable import obstacle
-from lightning_gradwatch.remedies.surgery.ground import own_ground
+from lightning_gradwatch.remedies.surgery.ground import own_ground, secluded
 from lightning_gradwatch.remedies.surgery.operation import operate_all
 from lightning_gradwatch.remedies.surgery.source import patch
 from lightning_gradwatch.remedies.treatment import Treatment
-from lightning_gradwatch.verify.arm import Arm, Origin, copied
+from lightning_gradwatch.verify.arm import Origin, copied
 from lightning_gradwatch.verify.batches import fresh
 from lightning_gradwatch.verify.candidates import Candidate, Case, candidates
 from lightning_gradwatch.verify.casebook import Casebook
@@ -44,10 +47,29 @@ class _Attempt:
     """One search for a cure."""
 
     host: Host
-    finding: Finding | None  # None: this rank's watch has none, and goes along with the others
+    finding: Finding
     step: int
     batches: list[Any]
     room: float  # steps that may be spent
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What rank 0 has all ranks do."""
+
+    spent: float = 0.0  # steps
+    best: list[tuple[str, dict[str, Any]]] | None = None  # treatments as people read them, and as data
+    tried: list[str] = field(default_factory=list)
+    event: Event | None = None  # where none is best
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What the search has found; nothing on other ranks than 0."""
+
+    outcome: Outcome = field(default_factory=Outcome)
+    plan: _Plan = field(default_factory=_Plan)
+    known: dict[str, Treatment] = field(default_factory=dict)
 
 
 @dataclass
@@ -67,6 +89,7 @@ class Healer:
     treated: list[dict[str, Any]] = field(default_factory=list)  # what the fit was given so far, as data
     tried: list[str] = field(default_factory=list)  # "finding: candidate" that was not proved
     batches: deque[Any] = field(default_factory=lambda: deque(maxlen=KEPT))
+    running: list[dict[str, Any]] = field(default_factory=list)  # what those know of it that act at every step
     applied: Applied | None = None  # whose effect is still to be told
 
     def keep(self, batch: Any) -> None:
@@ -82,60 +105,69 @@ class Healer:
 
     # --- trying -------------------------------------------------------------------------------------------------------
 
-    def act(self, host: Host, casebook: Casebook, finding: Finding | None, step: int) -> Event | None:
+    def act(self, host: Host, casebook: Casebook, finding: Finding, step: int) -> Event | None:
         """Look for a cure of the finding and carry it out; what was done, None: there is no data to try it on yet.
 
-        All ranks come here together, and do what rank 0 has found best.
+        All ranks come here together.  Rank 0 tries; they all do, and tell, what it has found best.
         """
         room = SHARE * (min(MOST, (self.budget - 1) * host.planned_steps) - self.spent)
-        with own_ground(self.seed):
-            batches = self._batches(host, room)
+        batches = self._batches(host, room)
         if host.any_rank(len(batches) < LEAST):
             return None
         attempt = _Attempt(host, finding, step, batches, room)
+        found = self._search(attempt, casebook) if host.leads else _Found()
+        plan = host.from_rank_zero(found.plan)
+        self.spent += plan.spent
+        if plan.best is None:
+            self.tried += plan.tried
+            return plan.event
+        return self._treat(attempt, found, plan)
+
+    def _search(self, attempt: _Attempt, casebook: Casebook) -> _Found:
+        """On this rank alone."""
         tries, outcome, why = [], Outcome(), ""
         try:
-            if finding is not None:
-                tries, why = self._candidates(attempt, casebook, finding)
-                outcome = self._contest(attempt, finding, tries)
+            tries, why = self._candidates(attempt, casebook)
+            outcome = self._contest(attempt, tries)
         except Exception as error:  # training_step asks for what only a Trainer has, or the network cannot be copied
             why = f"the fit could not be copied: {type(error).__name__}: {error}"
-        self.spent += outcome.spent
-        best = host.from_rank_zero(None if outcome.best is None else [(repr(one), one.spec()) for one in outcome.best])
-        if best is None:
-            return self._none(finding, step, outcome, why)
-        known = {repr(one): one for candidate in tries for one in candidate}
-        treatments = [known.get(told) or remake(spec) for told, spec in best]
-        return self._treat(attempt, treatments, outcome)
+        told = [_tried(attempt.finding, result.candidate) for result in outcome.results]
+        best = None if outcome.best is None else [(repr(one), one.spec()) for one in outcome.best]
+        plan = _Plan(outcome.spent, best, told, _none(attempt, outcome, why) if best is None else None)
+        return _Found(outcome, plan, {repr(one): one for candidate in tries for one in candidate})
 
     def _batches(self, host: Host, room: float) -> list[Any]:
-        """Batches to try remedies on, each for one step if there are so many."""
+        """Batches to try remedies on, each for one step if there are so many; none where they cannot be read."""
         fresh_ones: list[Any] = []
         size = 0
-        for batch in host.fresh_batches():
-            if len(fresh_ones) >= max(LEAST, room) or size > _BYTES:
-                break
-            fresh_ones.append(fresh(batch))
-            size += _bytes(batch)
+        with own_ground(self.seed), suppress(Exception):  # the user's own code; the other ranks wait for this one
+            for batch in host.fresh_batches():
+                if len(fresh_ones) >= max(LEAST, room) or size > _BYTES:
+                    break
+                fresh_ones.append(fresh(batch))
+                size += _bytes(batch)
         return fresh_ones if len(fresh_ones) >= LEAST else [*fresh_ones, *self.batches]
 
-    def _candidates(self, attempt: _Attempt, casebook: Casebook, finding: Finding) -> tuple[list[Candidate], str]:
-        host, step = attempt.host, attempt.step
-        if hindered := obstacle(host.model):
+    def _candidates(self, attempt: _Attempt, casebook: Casebook) -> tuple[list[Candidate], str]:
+        host, finding = attempt.host, attempt.finding
+        if hindered := obstacle(host.model) or host.hindrance:
             return [], hindered
         case = Case(
             finding=finding,
             anatomy=casebook.anatomy,
             model=host.model,
             optimizers=host.optimizers,
-            is_young=step <= max(FEW, YOUNG * min(host.planned_steps, 1e9)),
+            is_young=attempt.step <= max(FEW, YOUNG * min(host.planned_steps, 1e9)),
         )
         untried = [one for one in candidates(case, self.allowed) if _tried(finding, one) not in self.tried]
+        if holder := host.holds_copy:
+            untried = [one for one in untried if not any(treatment.structural for treatment in one)]
+            return untried, "" if untried else f"{holder} holds a copy of the network, which has to have the same parts"
         return untried, "" if untried else "no remedy that can be carried out is left for it"
 
-    def _contest(self, attempt: _Attempt, finding: Finding, tries: Sequence[Candidate]) -> Outcome:
-        host = attempt.host
-        with own_ground(self.seed):
+    def _contest(self, attempt: _Attempt, tries: Sequence[Candidate]) -> Outcome:
+        host, finding = attempt.host, attempt.finding
+        with own_ground(self.seed), secluded():
             origin = Origin(
                 copy=lambda: copied(host.model, host.optimizers),
                 objective=None,
@@ -147,64 +179,96 @@ class Healer:
             lost = 1 + attempt.step - finding.first_step if host.is_alone else 0
             return Contest(origin, finding, attempt.room).run(tries, lost)
 
-    def _none(self, finding: Finding | None, step: int, outcome: Outcome, why: str) -> Event | None:
-        if finding is None:
-            return None
-        self.tried += [_tried(finding, result.candidate) for result in outcome.results]
-        told = "; ".join(f"{result.name}: {result.why or f'loss {result.loss:.3g}'}" for result in outcome.results)
-        beside = f" beside {outcome.untreated:.3g} untreated" if math.isfinite(outcome.untreated) else ""
-        reason = why or (f"none of these did better on copies{beside}: {told}" if told else "the budget is spent")
-        return Event(step=step, action="no_cure", finding=finding.id, reason=reason)
-
     # --- treating -----------------------------------------------------------------------------------------------------
 
-    def _treat(self, attempt: _Attempt, treatments: Sequence[Treatment], outcome: Outcome) -> Event:
-        host, batches = attempt.host, attempt.batches
+    def _treat(self, attempt: _Attempt, found: _Found, plan: _Plan) -> Event:
+        """On all ranks, or on none."""
+        host = attempt.host
+        applied, advice, why = None, "", ""
+        try:
+            treatments = [found.known.get(told) or self._made(spec) for told, spec in plan.best or ()]
+            advice = "\n\n".join(patch(one, host.model) for one in treatments)
+            applied = operate_all(treatments, host.model, host.optimizers, lambda: iter(attempt.batches))
+        except Exception as error:  # it worked on a copy
+            names = " + ".join(told for told, _ in plan.best or ())
+            why = f"{names} could not be carried out: {type(error).__name__}: {error}"
+        if host.any_rank(applied is None):
+            if applied is not None:
+                applied.undo()
+            self.tried += plan.tried
+            return host.from_rank_zero(_no_cure(attempt, why or "a treatment could not be carried out on another rank"))
+        assert applied is not None
         if self.applied is not None:
             self.applied.keep()
-        advice = "\n\n".join(patch(one, host.model) for one in treatments)
-        self.applied = operate_all(treatments, host.model, host.optimizers, lambda: iter(batches))
-        ahead = _go_on_from(outcome.arm, host) if host.is_alone else 0
+        self.applied, outcome = applied, found.outcome
+        ahead = go_on_from(outcome.arm, host) if host.is_alone else 0
         host.edited()
-        self.treated += self.applied.spec["treatments"]
+        self.treated += applied.spec["treatments"]
         best = next((r for r in outcome.results if r.candidate == outcome.best), None)
-        return Event(
+        event = Event(
             step=attempt.step,
             action="treat",
-            finding="" if attempt.finding is None else attempt.finding.id,
+            finding=attempt.finding.id,
             reason=_proof(outcome, best, ahead),
             old=(outcome.untreated,),
             new=(best.loss if best else math.nan,),
-            treatment=self.applied.treatment,
-            did=(*self.applied.did, *self.applied.left),
+            treatment=applied.treatment,
+            did=(*applied.did, *applied.left),
             patch=advice,
         )
+        return host.from_rank_zero(event)
 
-    def take_back(self, host: Host, event: Event, step: int) -> Event | None:
-        """Undo a treatment that made things worse; None: there is nothing to take back any more."""
-        if self.applied is None or not self.applied.can_undo:
-            return None
+    @property
+    def can_take_back(self) -> bool:
+        """Whether the last treatment can be undone: not any more in a fit that was resumed."""
+        return self.applied is not None and self.applied.can_undo
+
+    def take_back(self, host: Host, event: Event, step: int) -> Event:
+        """Undo a treatment that made things worse."""
+        assert self.applied is not None
         count = len(self.applied.spec["treatments"])
         self.applied.undo()
         host.edited()
         self.applied, self.treated = None, self.treated[:-count]
         why = f"it did harm: {event.effect_sentence}"
-        return Event(step=step, action="undo_treat", finding=event.finding, reason=why, treatment=event.treatment)
+        undone = Event(step=step, action="undo_treat", finding=event.finding, reason=why, treatment=event.treatment)
+        return host.from_rank_zero(undone)
 
     # --- what outlives a process --------------------------------------------------------------------------------------
 
-    def state(self) -> dict[str, Any]:
-        """As JSON data."""
-        return {"spent": self.spent, "treated": self.treated, "tried": self.tried}
+    def state(self, optimizers: Sequence[Any] | None) -> dict[str, Any]:
+        """As JSON data.
+
+        Args:
+            optimizers: of the fit; None: it has ended.
+        """
+        if optimizers is not None:
+            told = {repr(self._made(spec)) for spec in self.treated}
+            self.running = carried(optimizers, told) if told else []
+        return {"spent": self.spent, "treated": self.treated, "tried": self.tried, "running": self.running}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what ``state`` gave."""
         self.spent, self.treated = float(state.get("spent", 0.0)), list(state.get("treated", ()))
-        self.tried = list(state.get("tried", ()))
+        self.tried, self.running = list(state.get("tried", ())), list(state.get("running", ()))
 
-    def treat_again(self, model: nn.Module, specs: Sequence[dict[str, Any]], optimizers: Sequence[Any] = ()) -> None:
-        """What a resumed fit needs before its weights, or its optimizers' state, are loaded."""
-        operate_all([_placed(spec) for spec in specs], model, optimizers, undoable=False)
+    def _made(self, spec: dict[str, Any]) -> Treatment:
+        """A treatment from its data, also one of the user's own that was allowed."""
+        own = {one.name: type(one) for one in self.allowed or () if isinstance(one, Treatment)}
+        kind = own.get(str(spec.get("remedy")))
+        made = remake(spec) if kind is None else kind(**spec["arguments"])
+        made.where = spec.get("where", made.where)
+        return made
+
+    def treat_again(self, model: nn.Module, specs: Sequence[dict[str, Any]]) -> None:
+        """What a network needs before the weights of a treated one are loaded."""
+        operate_all([self._made(spec) for spec in specs], model, (), undoable=False)
+
+    def treat_optimizers_again(self, model: nn.Module, optimizers: Sequence[Any]) -> None:
+        """What optimizers need before the state of treated ones is loaded."""
+        treatments = [self._made(spec) for spec in self.treated]
+        operate_all([one for one in treatments if one.moment is Moment.FIT], model, optimizers, undoable=False)
+        hand_over(optimizers, self.running)
 
 
 def renew(casebook: Casebook, model: nn.Module) -> None:
@@ -217,10 +281,16 @@ def _tried(finding: Finding, candidate: Candidate) -> str:
     return f"{finding.kind}: {' + '.join(map(repr, candidate))}"
 
 
-def _placed(spec: dict[str, Any]) -> Treatment:
-    made = remake(spec)
-    made.where = spec.get("where", made.where)
-    return made
+def _none(attempt: _Attempt, outcome: Outcome, why: str) -> Event:
+    told = "; ".join(f"{result.name}: {result.why or f'loss {result.loss:.3g}'}" for result in outcome.results)
+    beside = f" beside {outcome.untreated:.3g} untreated" if math.isfinite(outcome.untreated) else ""
+    return _no_cure(
+        attempt, why or (f"none of these did better on copies{beside}: {told}" if told else "the budget is spent")
+    )
+
+
+def _no_cure(attempt: _Attempt, reason: str) -> Event:
+    return Event(step=attempt.step, action="no_cure", finding=attempt.finding.id, reason=reason)
 
 
 def _proof(outcome: Outcome, best: Result | None, ahead: int) -> str:
@@ -230,22 +300,6 @@ def _proof(outcome: Outcome, best: Result | None, ahead: int) -> str:
     others = len(outcome.results) - 1
     said += f"; {others} {'other was' if others == 1 else 'others were'} tried" if others else ""
     return said + (f"; the fit goes on from the copy, {ahead} steps ahead" if ahead else "")
-
-
-def _go_on_from(arm: Arm | None, host: Host) -> int:
-    """Take over what the winner's copy has learnt; how many steps that was, 0 where it does not fit."""
-    if arm is None:
-        return 0
-    theirs = arm.rehearsal.optimizers
-    if [type(one) for one in theirs] != [type(one) for one in host.optimizers]:
-        return 0
-    host.model.load_state_dict(arm.rehearsal.model.state_dict())
-    for mine, other in zip(host.optimizers, theirs, strict=True):
-        rates = [group["lr"] for group in mine.param_groups if "lr" in group]
-        mine.load_state_dict(other.state_dict())
-        for group, rate in zip([group for group in mine.param_groups if "lr" in group], rates, strict=True):
-            group["lr"] = rate
-    return len(arm.losses)
 
 
 def _bytes(batch: Any) -> int:

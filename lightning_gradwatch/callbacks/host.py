@@ -148,12 +148,31 @@ class Host(Protocol):
         """Whether this process trains by itself."""
         ...
 
+    @property
+    def leads(self) -> bool:
+        """Whether this process is rank 0."""
+        ...
+
+    @property
+    def hindrance(self) -> str:
+        """Why the network cannot get other parts while it is trained, one sentence; "" where it can."""
+        ...
+
+    @property
+    def holds_copy(self) -> str:
+        """Who holds a copy of the network that is brought up to date, part by part; "": nobody."""
+        ...
+
     def from_rank_zero(self, value: Any) -> Any:
         """What rank 0 has: every rank must ask on the same steps."""
         ...
 
     def edited(self) -> None:
         """The network has other parameters now, alike on all ranks."""
+        ...
+
+    def switched(self) -> None:
+        """Optimizers may be of another class now."""
         ...
 
     def publish(self, values: Mapping[str, float]) -> None:
@@ -307,6 +326,21 @@ class TrainerHost:
         """``trainer.world_size``."""
         return int(self._trainer.world_size) == 1
 
+    @property
+    def leads(self) -> bool:
+        """``trainer.is_global_zero``."""
+        return bool(self._trainer.is_global_zero)
+
+    @property
+    def hindrance(self) -> str:
+        """What the strategy has made of it."""
+        return _lightning.hindrance(self._trainer, self.model)
+
+    @property
+    def holds_copy(self) -> str:
+        """A callback that averages weights."""
+        return _lightning.holds_copy(self._trainer)
+
     def from_rank_zero(self, value: Any) -> Any:
         """A broadcast where there are several ranks."""
         return _lightning.from_rank_zero(self._trainer, value)
@@ -314,6 +348,11 @@ class TrainerHost:
     def edited(self) -> None:
         """Data parallelism has to know; it also gives all ranks the weights of rank 0."""
         _lightning.wrap_again(self._trainer, self.model)
+        self.switched()
+
+    def switched(self) -> None:
+        """Lightning's wrappers have to know."""
+        _lightning.rename_wrappers(self._trainer)
 
     def publish(self, values: Mapping[str, float]) -> None:
         """In ``trainer.callback_metrics``."""

@@ -53,7 +53,7 @@ class Kept:
             "skipped_steps": self._skipped if live is None else live.skips.count,
             "owed": self._owed if live is None else live.owed,
             "silence": self.silence.state(),
-            "healing": self.healer.state(),
+            "healing": self.healer.state(None if live is None else live.host.optimizers),
             "treated_at": self._treated_at,
         }
 

@@ -120,11 +120,22 @@ class LoopHost:
         """Whether torch.distributed knows no other process."""
         return int(self.ranks["size"]) == 1
 
+    @property
+    def leads(self) -> bool:
+        """Whether this process is the one that writes."""
+        return _lightning.is_rank_zero()
+
+    hindrance = "a loop of your own is not healed"
+    holds_copy = ""
+
     def from_rank_zero(self, value: Any) -> Any:
         """A loop is not healed, which is all that ranks would have to agree on."""
         return value
 
     def edited(self) -> None:
+        """The same."""
+
+    def switched(self) -> None:
         """The same."""
 
     def publish(self, values: Mapping[str, float]) -> None:

@@ -261,7 +261,7 @@ class Watch(Wakeful, Curing, Kept):
             dying: the fit ends by an exception of the user's own, which no error of ours may replace.
         """
         live, self.live = self.live, None
-        self.healer.forget()
+        self._part(live)
         failed: list[Exception] = []
         for close in (self.actor.rates.detach, *([live.close] if live else []), self.teller.close):
             try:
@@ -273,6 +273,12 @@ class Watch(Wakeful, Curing, Kept):
             self._skipped, self._owed = live.skips.count, live.owed
         if failed and self.strict and not dying:
             raise failed[0]
+
+    @sheltered
+    def _part(self, live: LiveFit | None) -> None:
+        if live is not None:
+            self.healer.state(live.host.optimizers)
+        self.healer.forget()
 
     # --- helpers ------------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,11 @@ from lightning_gradwatch.records.lines import Changes
 
 _MARKUP = frozenset("\\`*_{}[]<>&|!~$#\"'")
 _MOST_LAYERS = 8
+_TREATING = {
+    "treat": "**treated with {name}** loss on copies",
+    "no_cure": "**found no cure**",
+    "undo_treat": "**took back {name}**",
+}
 
 
 def markdown(changes: Changes) -> str:
@@ -62,7 +67,13 @@ def _finding(finding: Finding) -> Iterator[str]:
 def _event(event: Event) -> str:
     change = f" {_values(event.old)} -&#62; {_values(event.new)}" if event.old or event.new else ""
     effect = f" Effect: {literal(event.effect_sentence or event.effect)}" if event.effect else ""
-    return f"**did {literal(event.action)}**{change}: {literal(event.reason)}{effect}"
+    if event.action not in _TREATING:
+        return f"**did {literal(event.action)}**{change}: {literal(event.reason)}{effect}"
+    name = literal(event.treatment or "a treatment")
+    lines = [f"{_TREATING[event.action].format(name=name)}{change}: {literal(event.reason)}{effect}"]
+    lines += [literal(sentence) for sentence in event.did[:_MOST_LAYERS]]
+    more = len(event.did) - _MOST_LAYERS
+    return "\n\n".join([*lines, *([f"and {more} more changes"] if more > 0 else [])])
 
 
 def _values(values: tuple[float, ...]) -> str:

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from lightning_gradwatch.records import Frame
 from lightning_gradwatch.remedies.applied import Applied
 from lightning_gradwatch.remedies.moments import Moment
+from lightning_gradwatch.remedies.surgery.at_step import take_along
 from lightning_gradwatch.remedies.surgery.ground import reseed
 from lightning_gradwatch.remedies.surgery.operation import operate_all
 from lightning_gradwatch.remedies.treatment import Treatment
@@ -129,4 +130,7 @@ def copied(model: nn.Module, optimizers: Sequence[Any]) -> tuple[nn.Module, list
     # What a step left in an attribute has a graph, which cannot be copied.
     memo |= {id(t): t.detach().clone() for t in held if isinstance(t, Tensor) and t.grad_fn is not None}
     twin = copy.deepcopy(model, memo)
-    return twin, [copy.deepcopy(optimizer, memo) for optimizer in optimizers]
+    twins = [copy.deepcopy(optimizer, memo) for optimizer in optimizers]
+    for optimizer, copied_one in zip(optimizers, twins, strict=True):
+        take_along(optimizer, copied_one, memo)
+    return twin, twins

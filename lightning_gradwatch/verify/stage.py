@@ -91,6 +91,7 @@ class Midway:
     step: int = 0
     epoch: int = 0
     context: Callable[[], Any] = nullcontext  # in which the network computes: autocast
+    schedulers: int = 0  # which training_step may ask for: copies have none, their rates stay
     clip: Callable[[Any], None] | None = None  # what the Trainer does to the gradients of an optimizer before it steps
 
 
@@ -111,7 +112,7 @@ class Stage:
         if midway is None:
             self.optimizers, self._schedulers = self._configured()
         else:
-            self.optimizers, self._schedulers = list(midway.optimizers), []
+            self.optimizers, self._schedulers = list(midway.optimizers), [_Silent()] * midway.schedulers
             self._trainer.global_step, self._trainer.current_epoch = midway.step, midway.epoch
         self._trainer.optimizers = self.optimizers
         module.manual_backward = backward

@@ -4,6 +4,7 @@ import importlib
 import types
 
 import torch
+from lightning.pytorch.callbacks import StochasticWeightAveraging
 
 from lightning_gradwatch import _lightning
 from tests.callbacks.fits import both_namespaces, data, module, network, trainer
@@ -55,8 +56,36 @@ def test_data_parallelism_wraps_a_changed_network_again():
 
     net = torch.nn.Linear(1, 1)
     wrapped = strategy(DistributedDataParallel(None))
-    assert _lightning.wrap_again(types.SimpleNamespace(strategy=wrapped), net) == ""
+    _lightning.wrap_again(types.SimpleNamespace(strategy=wrapped), net)
     assert wrapped.model.network is net
-    assert _lightning.wrap_again(types.SimpleNamespace(strategy=strategy(net)), net) == ""
-    told = _lightning.wrap_again(types.SimpleNamespace(strategy=strategy(torch.nn.Identity())), net)
-    assert told == "SimpleNamespace has wrapped the network, which cannot be edited any more."
+    bare = strategy(net)
+    _lightning.wrap_again(types.SimpleNamespace(strategy=bare), net)
+    assert bare.model is net
+
+
+def in_training(engine, size):
+    return types.SimpleNamespace(strategy=type("FSDPStrategy", (), {"model": engine})(), world_size=size)
+
+
+def test_what_cannot_be_wrapped_again_is_left():
+    module = torch.nn.Linear(1, 1)
+    assert _lightning.hindrance(in_training(module, 1), module) == ""
+    told = _lightning.hindrance(in_training(torch.nn.Sequential(module), 2), module)
+    assert told == "FSDPStrategy has wrapped the network, which cannot be edited any more."
+
+
+def test_batch_normalisation_over_ranks_is_not_tried_in_copies():
+    module = torch.nn.Sequential(torch.nn.Linear(1, 1), torch.nn.SyncBatchNorm(1))
+    told = _lightning.hindrance(in_training(module, 2), module)
+    assert told == "1 is a SyncBatchNorm, which talks to other ranks: copies would wait for theirs for ever."
+    assert _lightning.hindrance(in_training(module, 1), module) == ""
+
+
+class Averages(StochasticWeightAveraging):
+    """A subclass of the user's."""
+
+
+def test_who_holds_a_copy_of_the_network():
+    trainer = types.SimpleNamespace(callbacks=[object(), Averages(1e-3)])
+    assert _lightning.holds_copy(trainer) == "Averages"
+    assert _lightning.holds_copy(types.SimpleNamespace(callbacks=[object()])) == ""

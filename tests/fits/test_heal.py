@@ -9,7 +9,6 @@ from lightning.pytorch import Callback
 from lightning_gradwatch import GradWatch, heal
 from lightning_gradwatch.cases.data import training_batches
 from lightning_gradwatch.cases.fitting import quiet
-from lightning_gradwatch.errors import WrongArgument
 from tests.callbacks.fits import both_namespaces
 from tests.fits.healing import STEPS, accuracy, actions, fitted, healer, sick, trainer
 from tests.fits.modules import fingerprint
@@ -132,20 +131,6 @@ def test_a_watch_that_is_there_heals_for_this_fit_only():
         report = heal(made, sick(), training_batches(), remedies=["ReplaceActivation", "Initialize"])
     assert [event.action for event in report.events] == ["treat"]
     assert watch.settings.on_vanishing == "warn"
-
-
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"budget": 0.5}, "`budget` must be a finite number of at least 1"),
-        ({"remedies": ["Aspirin"]}, "`remedies` must be treatments, or names of them, got 'Aspirin'"),
-        ({"remedies": "all"}, '`remedies` must be "auto", or a list'),
-        ({"seed": -1}, "`seed` must be a whole number"),
-    ],
-)
-def test_wrong_arguments(wrong, message):
-    with pytest.raises(WrongArgument, match=message):
-        heal(trainer(), sick(), training_batches(), **wrong)
 
 
 def test_batches_are_copied_before_the_network_changes_them():

@@ -3,7 +3,7 @@ import warnings
 
 import pytest
 
-from lightning_gradwatch.records import Cause, CauseKind, Remedy
+from lightning_gradwatch.records import Cause, CauseKind, Event, Remedy
 from lightning_gradwatch.records.lines import Changes
 from lightning_gradwatch.sinks.words import literal, markdown
 from tests.sinks.samples import HOSTILE, event, finding
@@ -67,6 +67,25 @@ def test_many_layers_are_counted_and_resolved_ones_are_one_line():
 def test_an_event_says_old_and_new_value():
     text = html.unescape(markdown(Changes(step=3, events=(event(),))))
     assert text == "**did decay_lr** 0.001 -> 0.0005: it went on"
+
+
+def treated(action, **options):
+    text = markdown(Changes(step=3, events=(Event(step=3, action=action, finding="", reason="so", **options),)))
+    return html.unescape(text).split("\n\n")
+
+
+def test_a_treatment_says_what_it_did_and_later_its_effect():
+    made = {"treatment": "Cure(*)", "old": (2.25,), "new": (0.5,), "did": ("a_b: drawn anew.",)}
+    assert treated("treat", **made) == ["**treated with Cure(*)** loss on copies 2.25 -> 0.5: so", "a_b: drawn anew."]
+    later = treated("treat", **made, effect="better", effect_sentence="better after 50 steps.")
+    assert later[0].endswith(": so Effect: better after 50 steps.")
+    many = treated("treat", treatment="Cure()", did=tuple(map(str, range(10))))
+    assert many[1:] == [*map(str, range(8)), "and 2 more changes"]
+
+
+def test_no_cure_and_one_that_is_taken_back():
+    assert treated("no_cure") == ["**found no cure**: so"]
+    assert treated("undo_treat", treatment="Cure()") == ["**took back Cure()**: so"]
 
 
 def test_nothing_hostile_survives():

@@ -6,7 +6,8 @@ takes it away again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+import copy
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import torch
@@ -50,6 +51,13 @@ class AtStep:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from there."""
 
+    def follow(self, twins: Mapping[int, int]) -> None:
+        """This is a copy, of an optimizer's copy: what is known by ``id`` of a parameter is now known by its twin's."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies are attached to nothing."""
+        return {**self.__dict__, "_handles": []}
+
     def _step(self, optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         self.begins(optimizer)
         if type(self).moves is AtStep.moves:
@@ -82,6 +90,22 @@ def running_on(optimizer: Any, told: str = "") -> list[AtStep]:
     hooks = getattr(unwrapped(optimizer), "_optimizer_step_pre_hooks", {}).values()
     owners = dict.fromkeys(getattr(hook, "__self__", None) for hook in hooks)
     return [owner for owner in owners if isinstance(owner, AtStep) and told in ("", owner.told)]
+
+
+def take_along(optimizer: Any, twin: Any, memo: dict[int, Any]) -> None:
+    """Have the same act on a deep copy of an optimizer, which torch makes without any hooks.
+
+    Args:
+        optimizer: what was copied.
+        twin: its copy.
+        memo: of ``copy.deepcopy``, which knows the copy of each parameter.
+    """
+    own = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    twins = {id(parameter): id(memo[id(parameter)]) for parameter in own if id(parameter) in memo}
+    for acts in running_on(optimizer):
+        other = copy.deepcopy(acts, memo)
+        other.follow(twins)
+        other.attach(twin)
 
 
 def start(edit: Edit, optimizer: Any, acts: AtStep) -> bool:

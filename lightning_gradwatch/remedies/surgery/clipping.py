@@ -29,6 +29,10 @@ class Clipper(AtStep):
         super().__init__(told)
         self.ids, self.skip = ids, skip
 
+    def follow(self, twins: Mapping[int, int]) -> None:
+        """The parameters that are meant are those of the copy."""
+        self.ids = None if self.ids is None else {twins.get(one, one) for one in self.ids}
+
     def moves(self, optimizer: Any) -> None:
         """Clip what is there."""
         gradients = gradients_of(optimizer, self.ids)
@@ -88,11 +92,11 @@ class ByQuantile(ByNorm):
 
     def state_dict(self) -> dict[str, Any]:
         """The norms so far."""
-        return {"norms": self.norms.cpu().clone(), "count": self.count}
+        return {"norms": self.norms.tolist(), "count": self.count}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on with them."""
-        self.norms, self.count = state["norms"].clone(), int(state["count"])
+        self.norms, self.count = torch.as_tensor(state["norms"], dtype=torch.float32).clone(), int(state["count"])
 
 
 class ByValue(Clipper):
@@ -131,6 +135,12 @@ class ByUnit(Clipper):
     ) -> None:
         super().__init__(told, ids, skip=skip)
         self.ratio, self.spared, self.dims = ratio, spared, dims
+
+    def follow(self, twins: Mapping[int, int]) -> None:
+        """The same of those that are spared, or lie otherwise."""
+        super().follow(twins)
+        self.spared = {twins.get(one, one) for one in self.spared}
+        self.dims = {twins.get(one, one): dim for one, dim in self.dims.items()}
 
     def clips(self, parameter: Tensor) -> bool:
         """All but the spared ones."""

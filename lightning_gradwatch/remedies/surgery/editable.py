@@ -23,7 +23,9 @@ def obstacle(model: nn.Module) -> str:
     for module in every_module(model):
         if isinstance(module, torch.jit.ScriptModule):
             return "It is TorchScript, whose code is fixed: edit the network that it was made from."
-        if type(module).__name__ == "OptimizedModule" or getattr(module, "_compiled_call_impl", None) is not None:
+        if type(module).__name__ == "OptimizedModule" or any(
+            getattr(module, mark, None) is not None for mark in ("_compiled_call_impl", "_compiler_ctx")
+        ):  # the last is Lightning's, whose training_step is compiled
             return "It is compiled (torch.compile): edit the network before it is compiled."
         if type(module).__name__ in ("FullyShardedDataParallel", "DeepSpeedEngine") or hasattr(
             module, "_get_fsdp_state"

@@ -6,9 +6,13 @@ import random
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
+from torch import distributed
+
+_secluded: ContextVar[bool] = ContextVar("secluded", default=False)
 
 
 @contextmanager
@@ -37,6 +41,29 @@ def own_ground(seed: int) -> Iterator[None]:
         random.setstate(python)
         if own is not None:
             numpy.random.set_state(own)
+
+
+@contextmanager
+def secluded() -> Iterator[None]:
+    """Within, treatments do not talk to other ranks: what is tried on one rank alone would wait for them for ever.
+
+    Example:
+        >>> with secluded():
+        ...     has_company()
+        False
+    """
+    token = _secluded.set(True)
+    try:
+        yield
+    finally:
+        _secluded.reset(token)
+
+
+def has_company() -> bool:
+    """Whether there are other ranks to talk to."""
+    if _secluded.get() or not (distributed.is_available() and distributed.is_initialized()):
+        return False
+    return distributed.get_world_size() > 1
 
 
 def reseed(seed: int) -> None:

@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch import nn
+from torch import distributed, nn
 
 from lightning_gradwatch.remedies.surgery import drawing
 from lightning_gradwatch.remedies.surgery.activations import slope_of
 from lightning_gradwatch.remedies.surgery.drawing import Draw, family
 from lightning_gradwatch.remedies.surgery.edit import Edit
 from lightning_gradwatch.remedies.surgery.flow import Flow
+from lightning_gradwatch.remedies.surgery.ground import has_company
 from lightning_gradwatch.remedies.surgery.lsuv import equalise
 from lightning_gradwatch.remedies.surgery.reading import read
 from lightning_gradwatch.remedies.surgery.running import first_batch, forward, unseen
@@ -182,8 +183,6 @@ def _by_data(edit: Edit, layers: Layers, gain: float | None, batch: Any) -> None
 
 def _same_everywhere(parameters: Iterable[nn.Parameter]) -> None:
     """Ranks have seen different batches: all take what the first has."""
-    import torch.distributed as dist
-
-    if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
+    if has_company():
         for parameter in parameters:
-            dist.broadcast(parameter.data, src=0)
+            distributed.broadcast(parameter.data, src=0)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, distributed
 
+from lightning_gradwatch.remedies.surgery.ground import has_company
+
 # A spread this small beside the mean is rounding.
 _ROUNDING = 1e-6
 
@@ -46,7 +48,7 @@ class DataMoments:
 
     def over_ranks(self, device: torch.device) -> None:
         """All ranks know what all have seen; a collective, unless there is only one process."""
-        if not (distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1):
+        if not has_company():
             return
         mine = torch.stack([torch.full_like(self.mean, self.count), self.mean, self.squares, self.binary.double()])
         sent = mine.to(device)

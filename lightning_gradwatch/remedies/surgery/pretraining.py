@@ -20,6 +20,7 @@ from lightning_gradwatch import _lightning
 from lightning_gradwatch.errors import WrongArgument
 from lightning_gradwatch.remedies.surgery.decoding import decoder_for
 from lightning_gradwatch.remedies.surgery.edit import Edit
+from lightning_gradwatch.remedies.surgery.ground import has_company
 from lightning_gradwatch.remedies.surgery.segment import Segment, bypassed, calls
 from lightning_gradwatch.remedies.surgery.unlabelled import on_device_of
 
@@ -220,7 +221,7 @@ class _Learning:
 
 def _averaged(value: Tensor) -> None:
     """Over the ranks that train together: each has its own batches, all get the same weights."""
-    if distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1:
+    if has_company():
         distributed.all_reduce(value)
         value /= distributed.get_world_size()
 

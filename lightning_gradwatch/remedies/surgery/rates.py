@@ -9,6 +9,7 @@ import math
 import statistics
 import sys
 from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
 from lightning_gradwatch.remedies.rate_scale import RateScale
@@ -32,7 +33,7 @@ class Rates(AtStep):
 
     def __init__(self, told: str, factor: float, floor: float = 0.0, only: Within | None = None) -> None:
         super().__init__(told)
-        self.scale = RateScale(factor, floor, only)
+        self.scale, self._only = RateScale(factor, floor, only), only
         self.steps = 0  # that were begun
 
     def attach(self, optimizer: Any) -> None:
@@ -44,6 +45,11 @@ class Rates(AtStep):
         """With clean rates."""
         super().detach()
         self.scale.detach()
+
+    def follow(self, twins: Mapping[int, int]) -> None:
+        """The groups that are meant are those of the copy."""
+        self._only = self._only and Within({twins.get(one, one) for one in self._only.ids})
+        self.scale = RateScale(self.scale.factor, self.scale.floor, self._only)
 
     def begins(self, optimizer: Any) -> None:
         """Choose the factor of this step."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import copy
 
+import pytest
 import torch
 from torch import nn
 
+from lightning_gradwatch import DecayLR
+from lightning_gradwatch.remedies.surgery import at_step
 from lightning_gradwatch.remedies.surgery.at_step import AtStep, Within, chosen, groups_of, label, running_on, start
 from lightning_gradwatch.remedies.surgery.edit import Edit
 
@@ -80,3 +83,21 @@ def test_names():
     other = torch.optim.Adam(net.parameters())
     assert label(Edit(net, [optimizer]), optimizer) == "SGD"
     assert label(Edit(net, [optimizer, other]), other) == "Adam 1"
+
+
+def test_a_copy_takes_along_what_acts_and_what_it_is_meant_for():
+    layers = nn.ModuleList([nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False)])
+    optimizer = torch.optim.SGD([{"params": layer.parameters()} for layer in layers], lr=1.0)
+    DecayLR(0.5, where=["1"]).apply(layers, optimizer)
+    memo = {}
+    twins = copy.deepcopy(layers, memo)
+    twin = copy.deepcopy(optimizer, memo)
+    assert at_step.running_on(twin) == []
+    at_step.take_along(optimizer, twin, memo)
+    for layer in twins:
+        layer.weight.grad = torch.ones(1, 1)
+    before = [layer.weight.item() for layer in twins]
+    twin.step()
+    assert [a - layer.weight.item() for a, layer in zip(before, twins, strict=True)] == pytest.approx([1.0, 0.5])
+    (mine,), (theirs,) = at_step.running_on(optimizer), at_step.running_on(twin)
+    assert (mine.steps, theirs.steps) == (0, 1)

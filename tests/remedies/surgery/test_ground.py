@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lightning_gradwatch.remedies.surgery.ground import own_ground, reseed
+from lightning_gradwatch.remedies.surgery.ground import has_company, own_ground, reseed, secluded
 
 
 def draw():
@@ -44,3 +44,16 @@ def test_gradients_are_recorded_whatever_the_caller_does():
         assert torch.is_grad_enabled()
         assert not torch.is_inference_mode_enabled()
     assert torch.is_grad_enabled()
+
+
+@pytest.mark.parametrize(("ranks", "company"), [(None, False), (1, False), (2, True)])
+def test_company_is_another_rank_unless_one_is_secluded(ranks, company, monkeypatch):
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: ranks is not None)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: ranks)
+    assert has_company() is company
+    with secluded():
+        assert not has_company()
+        with secluded():
+            pass
+        assert not has_company()
+    assert has_company() is company
