@@ -50,10 +50,8 @@ def _panel(ax: Any, cause: str, results: Mapping[str, Any]) -> None:
     ax.set_axisbelow(True)
     ax.spines[["top", "right"]].set_visible(False)
     ax.spines[["left", "bottom"]].set_color(INK)
-    ax.set_title(CAUSES[cause].title, fontsize=10, color=INK, loc="left")
-    ax.set_xlabel(
-        "held-back digits told right; at the right: decades of gradient lost at the start", fontsize=8, color=INK
-    )
+    ax.set_title(CAUSES[cause].title, fontsize=9, color=INK, loc="left")
+    ax.set_xlabel("unseen digits told right; at the right: decades lost", fontsize=8, color=INK)
 
 
 def _decades(row: Mapping[str, Any]) -> str:

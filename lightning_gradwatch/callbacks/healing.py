@@ -187,7 +187,7 @@ class Healer:
         applied, advice, why = None, "", ""
         try:
             treatments = [found.known.get(told) or self._made(spec) for told, spec in plan.best or ()]
-            advice = "\n\n".join(patch(one, host.model) for one in treatments)
+            advice = _advice(treatments, host.model)
             applied = operate_all(treatments, host.model, host.optimizers, lambda: iter(attempt.batches))
         except Exception as error:  # it worked on a copy
             names = " + ".join(told for told, _ in plan.best or ())
@@ -284,9 +284,20 @@ def _tried(finding: Finding, candidate: Candidate) -> str:
 def _none(attempt: _Attempt, outcome: Outcome, why: str) -> Event:
     told = "; ".join(f"{result.name}: {result.why or f'loss {result.loss:.3g}'}" for result in outcome.results)
     beside = f" beside {outcome.untreated:.3g} untreated" if math.isfinite(outcome.untreated) else ""
-    return _no_cure(
-        attempt, why or (f"none of these did better on copies{beside}: {told}" if told else "the budget is spent")
-    )
+    few = f"{max(0, int(attempt.room))} steps are left for trials, which is too few"
+    return _no_cure(attempt, why or (f"none of these did better on copies{beside}: {told}" if told else few))
+
+
+def _advice(treatments: Sequence[Treatment], model: nn.Module) -> str:
+    """What to write into the network's own source, of each treatment as the ones before it leave the network."""
+    if len(treatments) == 1:
+        return patch(treatments[0], model)
+    twin, told = copied(model, ())[0], []
+    for one in treatments:
+        told.append(patch(one, twin))
+        if one.moment is Moment.SETUP:
+            operate_all([one], twin, (), undoable=False)
+    return "\n\n".join(told)
 
 
 def _no_cure(attempt: _Attempt, reason: str) -> Event:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from lightning_gradwatch.remedies.surgery.rates import Rates
 
 _STEADIES = "smaller steps steady a fit that jumps about, which is all that they do here."
+# Between what people begin with in adaptive optimizers (1e-3) and in plain descent (3e-2).
+_MODEST = 1e-2
 # Below everything that repairs: it is named for completeness, and to say what it does not do.
 _VANISHING = 0.05
 
@@ -110,6 +112,14 @@ class DecayLR(OptimizerTreatment):
             advice=_ADVICE[vanishing],
             reason=f"{self.because(cause)} {_LIMITS[vanishing]}",
         )
+
+    def tailored(self, finding: Finding, anatomy: Anatomy) -> DecayLR:
+        """Down to a rate at which any optimizer may begin, where that is further than a tenth."""
+        cause = self.target(finding)
+        rates = [q.value for q in cause.evidence if q.name == "learning rate"] if cause is not None else []
+        if repr(self) != repr(DecayLR()) or not rates or not _MODEST < rates[0] < 1e30:
+            return self
+        return DecayLR(min(self.factor, _MODEST / rates[0]))
 
     @property
     def how(self) -> str:

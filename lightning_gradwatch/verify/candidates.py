@@ -24,6 +24,8 @@ Candidate = tuple[Treatment, ...]
 _HOPELESS = {Kind.VANISHING: ("DecayLR", "ClipGradients", "WarmUp")}
 # Sicknesses after which the weights are where they should not be, whatever brought them there.
 _RUINED = (Kind.EXPLODING, Kind.NONFINITE, Kind.DEAD_UNITS, Kind.SATURATION)
+# What helps against most sicknesses, whether or not the diagnosis is right.
+_ANYWAY = ("Initialize", "AddResidual", "InsertNormalization", "SwitchOptimizer")
 # What sets the size of a step by itself.
 _ADAPTIVE = ("adam", "rmsprop", "adagrad", "adadelta", "lion", "adafactor")
 # They set the size of the steps themselves: beside another optimizer they would set it twice.
@@ -58,10 +60,12 @@ def candidates(case: Case, allowed: Sequence[str | Treatment] | None = None) -> 
     """
     usable = _usable(allowed)
     hopeless = _HOPELESS.get(case.finding.kind, ())
-    named = [remedy.name for remedy in case.finding.remedies if remedy.name in usable and remedy.name not in hopeless]
-    ways = _Ways(case, usable)
-    if not case.is_young and "Initialize" in usable:  # what made a part sick so late may be in its weights alone
+    named = [remedy.name for remedy in case.finding.remedies]
+    if not case.is_young:  # what made a part sick so late may be in its weights alone
         named.insert(1, "Initialize")
+    named += _ANYWAY  # what the diagnosis does not name comes last
+    named = [name for name in named if name in usable and name not in hopeless]
+    ways = _Ways(case, usable)
     found = [list(ways.of(name)) for name in dict.fromkeys(named)]
     in_turn = [one for level in itertools.zip_longest(*found) for one in level if one is not None]
     kept: dict[tuple[str, ...], Candidate] = {}
@@ -120,9 +124,10 @@ class _Ways:
         return scheme_for(main_activation(finding, anatomy), finding).lower()
 
     def _part(self) -> list[str] | None:
-        """What is drawn anew: all, or where much was learnt the sick layers."""
+        """What is drawn anew: all, or where much was learnt and is not lost the sick layers."""
         layers = list(self._case.finding.layers)
-        return None if self._case.is_young or self._broken or not layers else layers
+        lost = self._broken or self._case.finding.kind in (Kind.EXPLODING, Kind.NONFINITE)
+        return None if self._case.is_young or lost or not layers else layers
 
 
 def _is_broken(model: nn.Module) -> bool:

@@ -18,6 +18,8 @@ _FLOW = 0.5
 _LOSS = 0.01
 # The gradient norm is steadier if its noise halves; noise below 0.1 decades (a quarter up or down) harms nobody.
 _QUIET = 0.1
+# So many decades between head and farthest layer are no healthy flow of any network.
+_ILL = 3.0
 _WORDS = {"better": "better", "same": "no clear change", "worse": "worse"}
 
 
@@ -42,6 +44,8 @@ def follow_up(event: Event, finding_before: Finding | None, pulses: Sequence[Pul
     if len(after) < _FEWEST or after[-1].step - event.step < wait:
         return None
     before = [one for one in taken if one.step <= event.step][-max(_FEWEST, len(after)) :]
+    if event.action == "treat" and finding_before is not None:  # what it was before it was sick is no measure
+        before = [one for one in before if one.step >= finding_before.first_step] or before[-_FEWEST:]
     steps = after[-1].step - event.step
     if not before:
         sentence = f"no change can be shown after {steps} steps: nothing was measured before."
@@ -63,7 +67,8 @@ def _of_treatment(old: Window, new: Window) -> str:
     sign = 0
     if old.loss is not None and new.loss is not None:
         sign = _sign(old.loss, new.loss, _margin(old, new))
-    sign = sign or _flow(old, new)
+    if sign == 0 and new.flow is not None and (abs(new.flow) > _ILL or _flow(old, new) > 0):
+        sign = _flow(old, new)
     return "worse" if sign < 0 else "better" if sign > 0 else "same"
 
 

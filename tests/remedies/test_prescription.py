@@ -34,12 +34,12 @@ CASES = {
     "relu, torch's weights": (
         finding(cause("initialization", 0.87), cause("depth", 0.13)),
         stack("ReLU"),
-        ["He initialisation", "batch normalisation", "residual connections"],
+        ["He initialisation", "residual connections", "batch normalisation"],
     ),
     "convolutions, torch's weights": (
         finding(cause("initialization", 0.87), cause("depth", 0.13)),
         stack("ReLU", kind="Conv2d"),
-        ["He initialisation", "batch normalisation"],
+        ["He initialisation", "residual connections"],
     ),
     "tanh, tiny weights": (
         finding(cause("initialization", 0.95), cause("depth", 0.05)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -173,3 +174,28 @@ def test_only_as_many_steps_before_as_after():
     long_ago = pulses(range(30), flow=-1.0)
     got = follow_up(event(), finding(), long_ago + pulses((*range(35, 51, 5), 60, 80, 100)), 50)
     assert "flow -8.0 -> -8.0" in got.effect_sentence
+
+
+TREATED = {
+    "the loss fell, though the flow is another one": ("better", {"loss": either(2.3, 0.3), "flow": either(-0.1, 1.7)}),
+    "the loss rose, though the flow came back": ("worse", {"loss": either(1.0, 2.0), "flow": either(-8.0, 0.0)}),
+    "another flow, that is no ill one": ("same", {"loss": 1.0, "flow": either(-0.1, 1.7)}),
+    "a flow that is ill now": ("worse", {"loss": 1.0, "flow": either(-0.1, -6.0)}),
+    "the flow came back": ("better", {"loss": 1.0, "flow": either(-8.0, -0.5)}),
+}
+
+
+@pytest.mark.parametrize(("effect", "series"), TREATED.values(), ids=TREATED)
+def test_a_treatment_is_judged_by_its_loss_first(effect, series):
+    got = follow_up(replace(event(), action="treat"), None, pulses((*BEFORE, *AFTER), **series), 50)
+    assert got.effect == effect
+
+
+def test_a_treatment_is_compared_with_the_sick_steps_only():
+    def late(step):
+        return 0.1 if step < 40 else 3.0 if step <= 50 else 1.0
+
+    sick = replace(finding(Kind.VANISHING), first_step=40)
+    taken = pulses((*BEFORE, *AFTER), loss=late)
+    assert follow_up(replace(event(), action="treat"), sick, taken, 50).effect == "better"
+    assert follow_up(event(), sick, taken, 50).effect == "worse"
