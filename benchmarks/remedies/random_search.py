@@ -19,7 +19,7 @@ from fitting import fit
 from lightning_gradwatch import GradWatch, _lightning
 from lightning_gradwatch.anatomy import inspect_model
 from lightning_gradwatch.callbacks.carrying import go_on_from
-from lightning_gradwatch.callbacks.host import TrainerHost
+from lightning_gradwatch.callbacks.trainer_host import TrainerHost
 from lightning_gradwatch.records import Finding, Remedy
 from lightning_gradwatch.remedies import remedies
 from lightning_gradwatch.remedies.surgery.ground import own_ground
