@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from lightning_gradwatch.anatomy import inspect_model
 from lightning_gradwatch.callbacks.carrying import carried, go_on_from, hand_over
 from lightning_gradwatch.callbacks.host import Host
-from lightning_gradwatch.records import Event, Finding
+from lightning_gradwatch.records import Event, Finding, Frame
 from lightning_gradwatch.remedies.applied import Applied
 from lightning_gradwatch.remedies.moments import Moment
 from lightning_gradwatch.remedies.registry import remake
@@ -128,7 +128,7 @@ class Healer:
         tries, outcome, why = [], Outcome(), ""
         try:
             tries, why = self._candidates(attempt, casebook)
-            outcome = self._contest(attempt, tries)
+            outcome = self._contest(attempt, tries, casebook.last_frame)
         except Exception as error:  # training_step asks for what only a Trainer has, or the network cannot be copied
             why = f"the fit could not be copied: {type(error).__name__}: {error}"
         told = [_tried(attempt.finding, result.candidate) for result in outcome.results]
@@ -165,7 +165,7 @@ class Healer:
             return untried, "" if untried else f"{holder} holds a copy of the network, which has to have the same parts"
         return untried, "" if untried else "no remedy that can be carried out is left for it"
 
-    def _contest(self, attempt: _Attempt, tries: Sequence[Candidate]) -> Outcome:
+    def _contest(self, attempt: _Attempt, tries: Sequence[Candidate], previous: Frame | None) -> Outcome:
         host, finding = attempt.host, attempt.finding
         with own_ground(self.seed), secluded():
             origin = Origin(
@@ -174,6 +174,7 @@ class Healer:
                 batches=attempt.batches,
                 seed=self.seed,
                 midway=Midway(optimizers=(), **host.midway()),
+                previous=previous,
             )
             # A copy's steps make up for those that the fit has lost; ranks would come to different weights.
             lost = 1 + attempt.step - finding.first_step if host.is_alone else 0

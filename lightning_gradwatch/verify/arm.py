@@ -34,6 +34,7 @@ class Origin:
         batches: what the arms are trained on, in this order, again from the start where they are through.
         held: what they are not trained on, to judge them by.
         seed: of the random numbers of every step, the same in all arms.
+        previous: a measured step of the network, which tells of what branches there is a ledger.
         midway: the fit that the copies stand in the middle of; None: they stand at the beginning of one.
     """
 
@@ -43,6 +44,7 @@ class Origin:
     seed: int
     held: Sequence[Any] = ()
     midway: Midway | None = None
+    previous: Frame | None = None
 
 
 class Arm:
@@ -69,7 +71,7 @@ class Arm:
         else:
             applied = [self._treat(model, optimizers, treatments)]
             midway = replace(origin.midway or Midway(optimizers=()), optimizers=optimizers)
-            self.rehearsal = Rehearsal(model, origin.objective, len(origin.batches), midway=midway)
+            self.rehearsal = Rehearsal(model, origin.objective, len(origin.batches), origin.previous, midway)
         self.applied = applied
         self.parameters = sum(one.parameters for one in applied)
 

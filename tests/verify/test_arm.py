@@ -1,6 +1,7 @@
 """Copies in training, treated and not."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -143,3 +144,33 @@ def test_data_is_shared_and_a_graph_left_in_an_attribute_is_cut():
     assert twin.data is model.data
     assert torch.equal(twin.last, model.last)
     assert twin.last.grad_fn is None
+
+
+class Beside(nn.Module):
+    """A branch of sigmoids beside one that passes everything."""
+
+    def __init__(self):
+        super().__init__()
+        self.whole, self.head = nn.Linear(16, 16), nn.Linear(32, 2)
+        self.sick = nn.Sequential(*[part for _ in range(6) for part in (nn.Linear(16, 16), nn.Sigmoid())])
+
+    def forward(self, x):
+        return self.head(torch.cat([self.whole(x), self.sick(x)], 1))
+
+
+def test_a_copy_shows_the_branches_that_the_fit_has_shown():
+    torch.manual_seed(0)
+    model = Beside()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    origin = Origin(
+        copy=lambda: copied(model, [optimizer]),
+        objective=CROSS_ENTROPY,
+        batches=DATA,
+        seed=0,
+        midway=Midway(optimizers=()),
+    )
+    with own_ground(0):
+        first = Arm(origin).look()
+        told = Arm(replace(origin, previous=first)).look()
+    assert not first.branches
+    assert [branch.target_layer for branch in told.branches] == ["sick.0"]
