@@ -163,11 +163,12 @@ class Beside(nn.Module):
 def test_a_copy_shows_the_branches_that_the_fit_has_shown():
     torch.manual_seed(0)
     model = Beside()
+    batches = [(torch.rand(32, 16), torch.randint(2, (32,)))]
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     origin = Origin(
         copy=lambda: copied(model, [optimizer]),
         objective=CROSS_ENTROPY,
-        batches=DATA,
+        batches=batches,
         seed=0,
         midway=Midway(optimizers=()),
     )
