@@ -154,7 +154,7 @@ class Beside(nn.Module):
         self.whole, self.head = nn.Sequential(*[nn.Linear(16, 16) for _ in range(14)]), nn.Linear(32, 2)
         for layer in self.whole:
             nn.init.orthogonal_(layer.weight)
-        self.sick = nn.Sequential(*[part for _ in range(12) for part in (nn.Linear(16, 16), nn.Sigmoid())])
+        self.sick = nn.Sequential(*[part for _ in range(6) for part in (nn.Linear(16, 16), nn.Sigmoid())])
 
     def forward(self, x):
         return self.head(torch.cat([self.whole(x), self.sick(x)], 1))
