@@ -55,7 +55,9 @@ def heal(  # noqa: PLR0917 (the order of Trainer.fit)
         >>> from lightning_gradwatch.cases.networks import mlp
         >>> model = classifier(mlp())
         >>> with quiet():
-        ...     trainer = pl.Trainer(max_steps=100, accelerator="cpu", logger=False, enable_checkpointing=False)
+        ...     silent = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")
+        ...     options = dict.fromkeys(silent, False)
+        ...     trainer = pl.Trainer(max_steps=100, accelerator="cpu", **options)
         ...     report = heal(trainer, model, training_batches())
         >>> [event.action for event in report.events]
         ['treat']

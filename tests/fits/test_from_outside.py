@@ -45,6 +45,9 @@ ARGUMENTS = {
     "name": "mine",
     "ignore": {"GW101:encoder.*": "its gates are meant to be decided", "DeadRelu": "sparse on purpose"},
     "profile": "sagemaker",
+    "budget": 1.5,
+    "remedies": ["Initialize", "AddResidual"],
+    "seed": 3,
 }
 
 
