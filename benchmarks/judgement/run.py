@@ -9,10 +9,8 @@ Results are merged into the JSON file by the names of the fits.  README.md expla
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
-import signal
 import traceback
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -21,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from gather import HERE, Case, case, cases
+from limit import limit
 from scoring import confirmed, score, score_peers
 from tables import report
 
@@ -87,7 +86,7 @@ def work(name: str) -> dict[str, Any]:
     torch.set_num_threads(1)
     one = case(name)
     try:
-        with _limit(_LONGEST):
+        with limit(_LONGEST):
             return run(one)
     except Exception as error:  # one fit that fails must not end the others
         trace = traceback.extract_tb(error.__traceback__)[-1]
@@ -95,19 +94,6 @@ def work(name: str) -> dict[str, Any]:
             **labelled(one),
             "error": f"{type(error).__name__}: {error} ({Path(trace.filename).name}:{trace.lineno})",
         }
-
-
-@contextlib.contextmanager
-def _limit(seconds: int) -> Iterator[None]:
-    def stop(*_: Any) -> None:
-        raise TimeoutError(f"took longer than {seconds} s")
-
-    signal.signal(signal.SIGALRM, stop)
-    signal.alarm(seconds)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
 
 
 def _arguments() -> argparse.Namespace:

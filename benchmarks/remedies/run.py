@@ -10,10 +10,8 @@ Results are merged into the JSON file by the names of fits and arms.  README.md 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
-import signal
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -24,6 +22,7 @@ from typing import Any
 from twin import HERE, twins
 
 from gather import Case, case, cases  # isort: skip  # the judgement's folder is on the path once ``twin`` is imported
+from limit import limit  # isort: skip
 
 RESULTS = HERE / "results.json"
 SICK, HEALTHY = ("nothing", "twin", "watch", "heal", "random", "autotrainer"), ("nothing", "heal")
@@ -100,7 +99,7 @@ def work(name: str, arms: Sequence[str]) -> tuple[str, dict[str, Any]]:
     one, rows = case(name), {}
     for arm in arms:
         try:
-            with _limit(LONGEST.get(arm, _LONG)):
+            with limit(LONGEST.get(arm, _LONG)):
                 rows[arm] = ARMS[arm](one)
         except NotThere as missing:
             print(missing, flush=True)
@@ -109,19 +108,6 @@ def work(name: str, arms: Sequence[str]) -> tuple[str, dict[str, Any]]:
             where = f"{Path(trace.filename).name}:{trace.lineno}"
             rows[arm] = {"error": f"{type(error).__name__}: {str(error)[:300]} ({where})"}
     return name, rows
-
-
-@contextlib.contextmanager
-def _limit(seconds: int) -> Iterator[None]:
-    def stop(*_: Any) -> None:
-        raise TimeoutError(f"took longer than {seconds} s")
-
-    signal.signal(signal.SIGALRM, stop)
-    signal.alarm(seconds)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
 
 
 def _arguments() -> argparse.Namespace:

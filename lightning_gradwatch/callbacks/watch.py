@@ -212,9 +212,8 @@ class Watch(Wakeful, Curing, Kept):
 
     @guarded
     def _want(self) -> None:
-        if self.live is not None and (
-            self._moved or self.settings.on_vanishing == "heal"
-        ):  # one that the AMP scaler skipped, or a rate of 0, decides nothing
+        # One that the AMP scaler skipped, or a rate of 0, decides nothing; what moves no weights may be healed.
+        if self.live is not None and (self._moved or self.settings.on_vanishing == "heal"):
             self._wanted = self.actor.wants(self.casebook, self.live.sampled)
 
     @sheltered

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
 
 from lightning_gradwatch.records import Frame
 from lightning_gradwatch.remedies.applied import Applied
@@ -22,6 +21,7 @@ from lightning_gradwatch.remedies.treatment import Treatment
 from lightning_gradwatch.verify.objective import Objective
 from lightning_gradwatch.verify.rehearsal import Rehearsal
 from lightning_gradwatch.verify.stage import Midway
+from lightning_gradwatch.verify.subject import held_by, shared
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,8 +127,8 @@ def copied(model: nn.Module, optimizers: Sequence[Any]) -> tuple[nn.Module, list
         >>> twin.weight is layer.weight, optimizer.param_groups[0]["params"][0] is twin.weight
         (False, True)
     """
-    held = [item for module in model.modules() for item in vars(module).values()]
-    memo: dict[int, Any] = {id(item): item for item in held if isinstance(item, (DataLoader, Dataset))}
+    held = held_by(model)
+    memo = shared(held)
     # What a step left in an attribute has a graph, which cannot be copied.
     memo |= {id(t): t.detach().clone() for t in held if isinstance(t, Tensor) and t.grad_fn is not None}
     twin = copy.deepcopy(model, memo)

@@ -13,12 +13,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from lightning_gradwatch.records import Finding
-from lightning_gradwatch.remedies.treatment import Treatment
 from lightning_gradwatch.verify.arm import Arm, Origin
+from lightning_gradwatch.verify.candidates import Candidate
 from lightning_gradwatch.verify.paired import compare, mean, told
 from lightning_gradwatch.verify.yardstick import yardstick
-
-Candidate = tuple[Treatment, ...]
 
 # What a measured step costs beside another one.
 LOOK = 2.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from torch import nn
@@ -77,9 +77,8 @@ class Subject:
 
     def _copied(self, model: nn.Module) -> nn.Module:
         """A deep copy, which shares the data that a LightningModule may hold."""
-        held = [item for module in model.modules() for item in vars(module).values()]
         try:
-            return copy.deepcopy(model, {id(item): item for item in held if isinstance(item, (DataLoader, Dataset))})
+            return copy.deepcopy(model, shared(held_by(model)))
         except Exception as error:
             if not self.makes:
                 what = f"{type(error).__name__}: {error}"
@@ -107,6 +106,16 @@ class Subject:
             reseed(self._seed)
             self._shape(model)
         return model
+
+
+def held_by(model: nn.Module) -> list[Any]:
+    """The attributes of all its modules."""
+    return [item for module in model.modules() for item in vars(module).values()]
+
+
+def shared(held: Iterable[Any]) -> dict[int, Any]:
+    """The memo of a deep copy that shares the data among these."""
+    return {id(item): item for item in held if isinstance(item, (DataLoader, Dataset))}
 
 
 def _plain(model: Any) -> nn.Module:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import statistics
 from collections.abc import Callable, Sequence
@@ -211,11 +212,7 @@ def _scores(pairs: Sequence[_Pair], name: str) -> tuple[float, float]:
 
 
 def _spread(values: Sequence[float]) -> float:
-    return statistics.stdev(values) if len(values) > 1 and all(map(_finite, values)) else 0.0
-
-
-def _finite(value: float) -> bool:
-    return abs(value) < float("inf")
+    return statistics.stdev(values) if len(values) > 1 and all(map(math.isfinite, values)) else 0.0
 
 
 def _lost(frame: Frame | None) -> float | None:
